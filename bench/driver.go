@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/gozyre/zyre/bench/internal/protocol"
+)
+
+// driver is a library under measurement.
+type driver interface {
+	name() string
+	about() string
+
+	// build makes the worker program in dir. An error says why the library
+	// cannot be measured here.
+	build(ctx context.Context, dir string) (program string, err error)
+
+	// lacks says why the library has no part in a workload, or "".
+	lacks(w *workload) string
+
+	// find tells nodes how to find each other.
+	find(net *network, open *protocol.Request)
+}
+
+// drivers in the order in which tables list them.
+var drivers = []driver{fallback{}, cgo{}, plainC{}, libzmq{}, tcp{}}
+
+// Names of the drivers that others are compared to.
+const (
+	libzyreName = "c"
+	libzmqName  = "libzmq"
+	tcpName     = "tcp"
+)
+
+// network is what a run has for nodes to find each other.
+type network struct {
+	isolated string // interface that can carry beacons of every library; "": there is none
+}
+
+// beacons has nodes find each other on an interface.
+func beacons(iface string, open *protocol.Request) {
+	open.Interface = iface
+	open.Port = freePort("udp")
+}
+
+// gossip has nodes find each other through party 0.
+func gossip(open *protocol.Request) {
+	open.Hub = fmt.Sprintf("tcp://127.0.0.1:%d", freePort("tcp"))
+}
+
+// goBuild builds one of the workers in Go.
+func goBuild(ctx context.Context, dir, name, pkg string, args ...string) (string, error) {
+	program := filepath.Join(dir, name)
+	args = append([]string{"build", "-o", program}, args...)
+	return program, run(ctx, "go", append(args, pkg)...)
+}
+
+// run runs a command, with what it printed in the error.
+func run(ctx context.Context, name string, args ...string) error {
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	text := strings.TrimSpace(string(out))
+	if lines := strings.Split(text, "\n"); len(lines) > 3 {
+		text = strings.Join(lines[:3], "\n") + " …"
+	}
+	return fmt.Errorf("%s %s: %w: %s", name, args[0], err, text)
+}
+
+// needLibraries asks pkg-config for C libraries.
+func needLibraries(ctx context.Context, names ...string) error {
+	for _, name := range names {
+		if err := exec.CommandContext(ctx, "pkg-config", "--exists", name).Run(); err != nil {
+			return fmt.Errorf("pkg-config finds no %s (%w)", name, err)
+		}
+	}
+	if _, err := exec.LookPath("cc"); err != nil {
+		return errors.New("no C compiler")
+	}
+	return nil
+}

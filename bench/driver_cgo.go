@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+
+	"github.com/gozyre/zyre/bench/internal/protocol"
+)
+
+// cgo is package zyre with its engine over libzyre.
+type cgo struct{}
+
+func (cgo) name() string { return "cgo" }
+
+func (cgo) about() string { return "package zyre, engine over libzyre" }
+
+func (cgo) build(ctx context.Context, dir string) (string, error) {
+	if err := needLibraries(ctx, "libzyre", "libczmq", "libzmq"); err != nil {
+		return "", err
+	}
+	return goBuild(ctx, dir, "cgo", "./worker/zyre", "-tags", "")
+}
+
+func (cgo) lacks(w *workload) string { return libzyreLacks(w) }
+
+func (cgo) find(net *network, open *protocol.Request) { findLibzyre(net, open) }
+
+// libzyreLacks: libzyre has no back-pressure.
+func libzyreLacks(w *workload) string {
+	if w.kind == unthrottled {
+		return "libzyre loses messages in silence when the receiver is slower"
+	}
+	return ""
+}
+
+// findLibzyre: libzyre refuses to send beacons on the loopback interface.
+func findLibzyre(net *network, open *protocol.Request) {
+	if net.isolated == "" {
+		gossip(open)
+		return
+	}
+	beacons(net.isolated, open)
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"context"
+
+	"github.com/gozyre/zyre/bench/internal/protocol"
+)
+
+// fallback is package zyre with its engine in Go.
+type fallback struct{}
+
+func (fallback) name() string { return "fallback" }
+
+func (fallback) about() string { return "package zyre, engine in Go alone (-tags purego)" }
+
+func (fallback) build(ctx context.Context, dir string) (string, error) {
+	return goBuild(ctx, dir, "fallback", "./worker/zyre", "-tags", "purego")
+}
+
+func (fallback) lacks(*workload) string { return "" }
+
+func (fallback) find(net *network, open *protocol.Request) {
+	iface := "lo"
+	if net.isolated != "" {
+		iface = net.isolated
+	}
+	beacons(iface, open)
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gozyre/zyre/bench/internal/protocol"
+)
+
+type kind int
+
+const (
+	windowed    kind = iota // one way, bounded by acks
+	unthrottled             // one way, bounded by the library's back-pressure
+	roundTrip
+	shout
+	mesh
+)
+
+// workload is one thing to measure.
+type workload struct {
+	name  string
+	about string
+	kind  kind
+	size  int // bytes of a message
+	nodes int // of all processes
+	procs int // that share the nodes, of a mesh
+
+	figures []metric // that it gives
+}
+
+const (
+	shoutTo   = 10
+	meshProcs = 5
+	// maxWindow is what libzyre stands: its queues hold 1000 events.
+	maxWindow = 800
+	// maxInFlight keeps the window of large messages out of swap.
+	maxInFlight = 64 << 20
+)
+
+// workloads in the order of tables.
+var workloads = func() []*workload {
+	var list []*workload
+	sizes := []struct {
+		short, long string
+		bytes       int
+	}{{"16", "16 B", 16}, {"1k", "1 KiB", 1 << 10}, {"64k", "64 KiB", 64 << 10}, {"1m", "1 MiB", 1 << 20}}
+	for _, s := range sizes {
+		w := &workload{name: "whisper-" + s.short, kind: windowed, size: s.bytes, nodes: 2, figures: []metric{rate}}
+		w.about = fmt.Sprintf("whispers of %s one way, at most %d without an ack", s.long, w.window())
+		list = append(list, w)
+	}
+	for _, s := range sizes {
+		list = append(list, &workload{name: "unthrottled-" + s.short, kind: unthrottled, size: s.bytes, nodes: 2, figures: []metric{rate},
+			about: "whispers of " + s.long + " one way, as fast as the library takes them"})
+	}
+	list = append(list,
+		&workload{name: "roundtrip", kind: roundTrip, size: 16, nodes: 2, figures: []metric{p50, p99}, about: "round trip of 16 B"},
+		&workload{name: "shout", kind: shout, size: 16, nodes: 1 + shoutTo, figures: []metric{rate},
+			about: fmt.Sprintf("shouts of 16 B to %d nodes in one process, at most %d without an ack", shoutTo, maxWindow)},
+		newMesh(10, discovery),
+		newMesh(50, discovery, memoryPerNode),
+		newMesh(100, discovery, memoryPerNode, idleCPU))
+	return list
+}()
+
+func newMesh(nodes int, figures ...metric) *workload {
+	return &workload{name: fmt.Sprintf("mesh-%d", nodes), kind: mesh, nodes: nodes, procs: meshProcs, figures: figures,
+		about: fmt.Sprintf("%d nodes in %d processes", nodes, meshProcs)}
+}
+
+// gives reports whether a figure is wanted of a workload.
+func (w *workload) gives(m metric) bool { return slices.Contains(w.figures, m) }
+
+// window is how many messages may be without an ack.
+func (w *workload) window() int {
+	if w.kind == unthrottled || w.kind == mesh {
+		return 0
+	}
+	return min(maxWindow, maxInFlight/w.size)
+}
+
+// pace is how long things are done.
+type pace struct {
+	warm, run time.Duration
+	settle    time.Duration // before a mesh is idle
+	idle      time.Duration // over which its CPU time is taken
+	deadline  time.Duration // of any one request
+}
+
+var (
+	full  = pace{warm: 200 * time.Millisecond, run: time.Second, settle: 2 * time.Second, idle: 10 * time.Second, deadline: 30 * time.Second}
+	quick = pace{warm: 20 * time.Millisecond, run: 100 * time.Millisecond, settle: 200 * time.Millisecond, idle: time.Second, deadline: 30 * time.Second}
+)
+
+// maxMessages bounds a measurement in count, maxTrips one of round trips.
+const (
+	maxMessages = 200_000_000
+	maxTrips    = 1_000_000
+)
+
+// request is what workers are asked to do with messages.
+func (w *workload) request(do string, p pace) protocol.Request {
+	limit := maxMessages
+	if w.kind == roundTrip {
+		limit = maxTrips
+	}
+	return protocol.Request{
+		Do: do, Size: w.size, Total: w.nodes, Shout: w.kind == shout,
+		Window: w.window(), Every: w.window() / 4,
+		WarmMS: int(p.warm.Milliseconds()), RunMS: int(p.run.Milliseconds()), Max: limit,
+		DeadlineMS: int(p.deadline.Milliseconds()),
+	}
+}

@@ -1,0 +1,118 @@
+package zyre_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gozyre/zyre"
+)
+
+// start makes a node for the examples. TestMain keeps them off the network.
+func start(ctx context.Context, name string, opts ...zyre.Option) (*zyre.Node, error) {
+	node, err := zyre.New(name, append(opts, zyre.WithPort(5699))...)
+	if err != nil {
+		return nil, err
+	}
+	return node, node.Start(ctx)
+}
+
+func Example() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	alice, err := start(ctx, "alice")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer alice.Close()
+	alice.Join("CHAT")
+
+	bob, err := start(ctx, "bob", zyre.WithHeader("X-ROLE", "guest"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer bob.Close()
+	bob.Join("CHAT")
+
+	go func() { // what bob does: he thanks for a shout
+		for ev, err := range bob.Events(ctx) {
+			if err == nil && ev.Type == zyre.Shout {
+				bob.Whisper(ev.Peer, []byte("thank you"), []byte(ev.Name))
+			}
+		}
+	}()
+
+	for ev, err := range alice.Events(ctx) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		switch ev.Type {
+		case zyre.Enter:
+			fmt.Println(ev.Name, "has entered as", ev.Header("X-ROLE"))
+		case zyre.Join:
+			alice.Shout("CHAT", []byte("welcome"))
+		case zyre.Whisper:
+			fmt.Printf("%s whispers %s, %s\n", ev.Name, ev.Msg[0], ev.Msg[1])
+			bob.Stop()
+		case zyre.Exit:
+			fmt.Println(ev.Name, "has left")
+			return
+		}
+	}
+	// Output:
+	// bob has entered as guest
+	// bob whispers thank you, alice
+	// bob has left
+}
+
+// For a select with other channels, a goroutine puts events into one. It ends
+// with the context or with Close of the node.
+func ExampleNode_Events_channel() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	node, err := start(ctx, "carol")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer node.Close()
+
+	events := make(chan zyre.Event)
+	go func() {
+		defer close(events)
+		for ev, err := range node.Events(ctx) {
+			if err != nil {
+				return
+			}
+			events <- ev
+		}
+	}()
+
+	node.Stop()
+	select {
+	case ev := <-events:
+		fmt.Println(ev.Type, ev.Name)
+	case <-time.After(10 * time.Second):
+		fmt.Println("nothing happened")
+	}
+	// Output: STOP carol
+}
+
+func ExampleParseUUID() {
+	id, err := zyre.ParseUUID("{c146649a-3767-4b0c-922b-fc38b0302fee}")
+	fmt.Println(id, err)
+	_, err = zyre.ParseUUID("alice")
+	fmt.Println(err)
+	// Output:
+	// C146649A37674B0C922BFC38B0302FEE <nil>
+	// zyre: invalid value: UUID "alice" is not 32 hex digits
+}
+
+func ExampleNew_errors() {
+	_, err := zyre.New("dave", zyre.WithPort(70000))
+	fmt.Println(err)
+	// Output: zyre: invalid value: port "70000" is not a port; ports are 1 to 65535
+}

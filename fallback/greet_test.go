@@ -1,0 +1,75 @@
+package fallback
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gozyre/zyre/fallback/internal/zre"
+	"github.com/gozyre/zyre/internal/hostile"
+	"github.com/gozyre/zyre/internal/netif"
+)
+
+// caller opens connections to a presence without a network, as one node.
+type caller struct {
+	pr *presence
+	id UUID
+}
+
+// call opens a connection on which a node says HELLO and whispers a word.
+func (c *caller) call(word string) net.Conn {
+	near, far := net.Pipe()
+	c.pr.accept(pipeEnd{near, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5000}})
+	go io.Copy(io.Discard, far)
+	far.Write(slices.Concat(
+		hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(c.id)),
+		hostile.Frame(0, hostile.HelloAt(netip.MustParseAddrPort("127.0.0.1:3000")).Bytes(1)),
+		hostile.Frame(hostile.More, hostile.Plain(byte(zre.KindWhisper), 2)), hostile.Frame(0, []byte(word)),
+	))
+	synctest.Wait()
+	return far
+}
+
+// TestLaterConnectionCounts: a connection broke at the end of the node that
+// opened it, which said HELLO on another. What it had said on the first must
+// not come in later than what it says now. The HELLOs wait for each other, as
+// they come in quick succession.
+func TestLaterConnectionCounts(t *testing.T) {
+	for range 20 { // who waits until the same instant goes on in any order
+		synctest.Test(t, func(t *testing.T) {
+			node, err := New(testConfig("node", 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pr := newPresence(node, node.UUID(), nil)
+			pr.port, pr.links = 2000, []netif.Link{{Addr: netip.MustParseAddr("127.0.0.1")}}
+			pr.dials = make(chan struct{}) // nothing is ever dialled
+			node.pr.Store(pr)
+			defer node.Close()
+
+			c := &caller{pr, UUID{7}}
+			for _, word := range []string{"first", "broken", "broken too", "last"} {
+				defer c.call(word).Close()
+			}
+			time.Sleep(3 * helloInterval)
+			synctest.Wait()
+			var words []string
+			for {
+				ev, ok := node.inbox.pop()
+				if !ok {
+					break
+				}
+				if ev.Kind == Whisper {
+					words = append(words, string(ev.Msg[0]))
+				}
+			}
+			if !slices.Equal(words, []string{"first", "last"}) {
+				t.Errorf("heard %q", words)
+			}
+		})
+	}
+}

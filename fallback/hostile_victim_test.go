@@ -1,0 +1,157 @@
+//go:build linux
+
+package fallback
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var robustness = flag.Bool("robustness", false, "write the figures of TestHostile into docs/robustness.md")
+
+const (
+	victimEnv  = "ZYRE_TEST_VICTIM" // the UDP port, in the process of a victim
+	loadGroup  = "LOAD"
+	honestName = "honest"
+)
+
+func TestMain(m *testing.M) {
+	if port := os.Getenv(victimEnv); port != "" {
+		beVictim(port)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// victimConfig is patient enough for a machine that has much else to do, and
+// impatient enough for a test.
+func victimConfig(port int) Config {
+	cfg := testConfig("victim", port)
+	cfg.Evasive, cfg.Expired, cfg.SendTimeout = 3*time.Second, 30*time.Second, 3*time.Second
+	return cfg
+}
+
+// birth is what a victim says of itself first of all.
+type birth struct {
+	ID       UUID
+	Endpoint netip.AddrPort
+}
+
+// report is what it says of itself when it is asked.
+type report struct {
+	Goroutines int
+	Live       int // bytes of heap and stacks in use, after a collection
+	Peers      int // with those that have not entered
+	Accepted   int // connections
+	HalfOpen   int
+	Groups     int
+	Faults     []string
+	Stats      Stats
+}
+
+// beVictim runs a node that answers and shouts, until stdin ends.
+func beVictim(port string) {
+	var number int
+	fmt.Sscan(port, &number)
+	n, err := New(victimConfig(number))
+	if err == nil {
+		err = n.Start(context.Background())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	defer n.Close()
+	pr := n.pr.Load()
+	out := json.NewEncoder(os.Stdout)
+	out.Encode(birth{n.UUID(), netip.AddrPortFrom(pr.links[0].Addr, pr.port)})
+	faults := &faultList{}
+	go answer(n, faults)
+	go shoutOn(n)
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		debug.FreeOSMemory()
+		out.Encode(pr.report(faults))
+	}
+}
+
+func (pr *presence) report(faults *faultList) report {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	r := report{
+		Goroutines: runtime.NumGoroutine(), Live: int(m.HeapInuse + m.StackInuse),
+		Faults: faults.list(), Stats: pr.node.Stats(), Groups: len(pr.node.PeerGroups()),
+	}
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	r.Peers, r.Accepted, r.HalfOpen = len(pr.peers), len(pr.inbounds), pr.halfOpen.Len()
+	return r
+}
+
+// answer sends each whisper of an honest peer back and checks that they come
+// in order; it does nothing about the others.
+func answer(n *Node, faults *faultList) {
+	last := map[UUID]uint64{}
+	for {
+		ev, err := n.Recv(context.Background())
+		if err != nil {
+			return
+		}
+		if !strings.HasPrefix(ev.Name, honestName) {
+			continue
+		}
+		switch ev.Kind {
+		case Exit:
+			faults.add("%s has exited", ev.Name)
+		case Whisper:
+			number := binary.BigEndian.Uint64(ev.Msg[0])
+			if number != last[ev.Peer]+1 {
+				faults.add("%s: whisper %d after %d", ev.Name, number, last[ev.Peer])
+			}
+			last[ev.Peer] = number
+			if err := n.Whisper(ev.Peer, ev.Msg...); err != nil {
+				faults.add("answer to %s: %v", ev.Name, err)
+			}
+		}
+	}
+}
+
+func shoutOn(n *Node) {
+	for number := uint64(1); ; number++ {
+		if n.Shout(loadGroup, binary.BigEndian.AppendUint64(nil, number), make([]byte, 4<<10)) != nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// faultList is what went wrong between honest nodes.
+type faultList struct {
+	mu   sync.Mutex
+	text []string
+}
+
+func (f *faultList) add(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.text) < 10 {
+		f.text = append(f.text, fmt.Sprintf(format, args...))
+	}
+}
+
+func (f *faultList) list() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.text...)
+}

@@ -1,0 +1,373 @@
+package fallback
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/gozyre/zyre/fallback/internal/zmtp"
+	"github.com/gozyre/zyre/fallback/internal/zre"
+	"github.com/gozyre/zyre/internal/rule"
+)
+
+// inbound is a connection that a peer has opened to this node, on which it
+// says all that it has to say. One goroutine reads it: it cuts messages out
+// of large reads and hands the events of a whole read to the inbox at once.
+type inbound struct {
+	pr     *presence
+	conn   net.Conn
+	from   netip.Addr // invalid for ipc and inproc
+	key    [32]byte   // with CURVE: that the peer proved
+	sealer *zmtp.Sealer
+	rd     *zmtp.Reader
+	id     UUID
+	done   chan struct{} // closed when the reader has ended
+	number uint64        // of the connection, in the order in which they came
+
+	// Guarded by the presence's lock.
+	greeting bool // it has said HELLO
+	stale    bool // its peer has said HELLO on a later one
+
+	peer    *peer // nil before HELLO
+	foreign int
+	held    int // bytes of the presence's allowance for strangers
+
+	// The message that is being read.
+	head   []byte // a copy, so that it can be read over many reads
+	begun  bool
+	lent   bool     // content aliases the reader's buffer
+	slab   [][]byte // room for the frames of many messages; slab[first:] are this one's
+	first  int
+	length int
+
+	// What the last read brought.
+	events   []Event
+	bytes    int
+	messages int
+	heard    bool
+}
+
+var (
+	errHello     = errors.New("HELLO out of place")
+	errIdentity  = errors.New("no ZRE identity")
+	errExtra     = errors.New("frames behind a message that has no content")
+	errForeign   = errors.New("too many messages of a foreign version")
+	errStatus    = errors.New("wrong status")
+	errGroups    = errors.New("too many groups")
+	errSequence  = errors.New("messages are missing")
+	errOwn       = errors.New("it is this node itself")
+	errRemoved   = errors.New("the peer was removed")
+	errFull      = errors.New("too many peers")
+	errCrowd     = errors.New("too much memory for HELLOs that are not whole")
+	errKey       = errors.New("its key is not the one that it proved, or not that of the peer")
+	errStale     = fmt.Errorf("%w: it has a later connection", errRemoved)
+	errTakenOver = errors.New("the identity or endpoint of a live peer")
+)
+
+const slabSize = 256
+
+// run makes a peer of who has connected. The peer's messages are then read by
+// another goroutine: shaking hands takes more stack than reading, which this
+// one would keep.
+func (in *inbound) run() {
+	err := in.shakeHands()
+	if err == nil {
+		err = in.read(true)
+	}
+	if err == nil {
+		in.pr.tasks.Go(func() { in.end(in.read(false)) })
+	} else {
+		in.end(err)
+	}
+}
+
+func (in *inbound) end(err error) {
+	in.conn.Close()
+	in.pr.inboundEnded(in, err)
+	close(in.done)
+}
+
+func (in *inbound) shakeHands() error {
+	in.conn.SetDeadline(time.Now().Add(helloTimeout))
+	rd, remote, err := zmtp.Handshake(in.conn, in.pr.router, maxHello)
+	if err != nil {
+		return err
+	}
+	if len(remote.Identity) != 17 || remote.Identity[0] != 1 {
+		return errIdentity
+	}
+	in.rd, in.sealer = rd, remote.Sealer
+	in.pr.identified(in, UUID(remote.Identity[1:]), remote.Key)
+	if in.id == in.pr.id {
+		return errOwn
+	}
+	return nil
+}
+
+// read reads the connection to its end, or until the peer has entered.
+func (in *inbound) read(untilEntered bool) error {
+	for {
+		err := in.cut()
+		if !in.deliver() {
+			return errRemoved
+		}
+		if err != nil || untilEntered && in.peer != nil {
+			return err
+		}
+		if in.begun && in.lent {
+			in.rd.Keep()
+		}
+		if err := in.hold(); err != nil {
+			return err
+		}
+		if err := in.rd.Fill(); err != nil {
+			return err
+		}
+		// Who sends a large message over a slow link can say nothing else meanwhile.
+		in.heard = in.heard || in.begun || in.rd.Partial()
+	}
+}
+
+// hold keeps count of the memory that those who are no peers yet take
+// together, and refuses this one if it is too much and it has a part in that.
+func (in *inbound) hold() error {
+	held := 0
+	if in.peer == nil {
+		held = in.rd.Held() + in.length
+	} else if in.held == 0 {
+		return nil
+	}
+	all := in.pr.strangers.Add(int64(held - in.held))
+	in.held = held
+	if held > strangerShare && all > maxStrangers {
+		return errCrowd
+	}
+	return nil
+}
+
+// cut handles every frame that has arrived whole.
+func (in *inbound) cut() error {
+	for {
+		flags, body, ok, err := in.rd.Next()
+		if !ok || err != nil {
+			return err
+		}
+		if flags&zmtp.Command != 0 {
+			err = in.command(body)
+		} else {
+			err = in.frame(flags, body)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// deliver puts what was read into the inbox. It reports false if the peer is gone.
+func (in *inbound) deliver() bool {
+	if in.heard {
+		in.heard = false
+		if in.peer != nil {
+			in.peer.touch()
+		}
+	}
+	if len(in.events) == 0 {
+		return true
+	}
+	ok := in.pr.node.inbox.put(&in.peer.src, in.events, in.bytes)
+	in.peer.touch() // it may have waited for us, and not we for it
+	in.pr.node.received.Add(uint64(in.messages))
+	in.pr.node.receivedBytes.Add(uint64(in.bytes))
+	clear(in.events)
+	in.events, in.bytes, in.messages = in.events[:0], 0, 0
+	return ok
+}
+
+// command answers a PING of ZMTP and ignores what else there may be.
+func (in *inbound) command(body []byte) error {
+	pong, err := zmtp.Pong(body)
+	if err != nil || pong == nil {
+		return err
+	}
+	if in.sealer != nil {
+		pong = in.sealer.Append(nil, zmtp.Command, pong[zmtp.HeaderSize(len(pong)-2):])
+	}
+	in.conn.SetWriteDeadline(time.Now().Add(helloTimeout))
+	_, err = in.conn.Write(pong)
+	return err
+}
+
+// frame takes one frame, and the message if it is the last.
+func (in *inbound) frame(flags byte, body []byte) error {
+	if !in.begun {
+		in.begun, in.lent, in.length = true, false, len(body)
+		in.head = append(in.head[:0], body...)
+	} else {
+		in.lent = in.lent || flags&zmtp.Own == 0
+		in.addContent(body)
+	}
+	limit := rule.MaxMessage + maxHello
+	if in.peer == nil {
+		limit = maxHello
+	}
+	if in.length > limit || len(in.slab)-in.first > rule.MaxFrames {
+		return zmtp.ErrTooLarge
+	}
+	if flags&zmtp.More != 0 {
+		return nil
+	}
+	content := in.slab[in.first:len(in.slab):len(in.slab)]
+	in.first = len(in.slab)
+	in.begun = false
+	return in.message(in.head, content)
+}
+
+func (in *inbound) addContent(body []byte) {
+	if len(in.slab) == cap(in.slab) {
+		part := in.slab[in.first:]
+		in.slab = append(make([][]byte, 0, max(slabSize, 2*len(part))), part...)
+		in.first = 0
+	}
+	in.slab = append(in.slab, body)
+	in.length += len(body)
+}
+
+// message acts on one message of the peer.
+func (in *inbound) message(head []byte, content [][]byte) error {
+	m, err := zre.Parse(head)
+	switch {
+	case errors.Is(err, zre.ErrForeign):
+		if in.foreign++; in.foreign > maxForeign {
+			return errForeign
+		}
+		return nil // it uses up no number
+	case err != nil:
+		return err
+	case m.Kind == zre.KindHello:
+		return in.hello(head, m.Seq, len(content))
+	}
+	if in.peer == nil && !in.resume(m.Seq) {
+		in.pr.strayed(in)
+		return nil
+	}
+	p := in.peer
+	if !p.nextIs(m.Seq) {
+		return errSequence
+	}
+	in.heard = true
+	switch m.Kind {
+	case zre.KindWhisper:
+		in.content(p.event(Whisper), content)
+		return nil
+	case zre.KindShout:
+		ev := p.event(Shout)
+		ev.Group = in.pr.groupName(m.Group)
+		in.content(ev, content)
+		return nil
+	}
+	if len(content) > 0 {
+		return errExtra
+	}
+	return in.protocol(p, m)
+}
+
+// content adds an event with the frames of a message.
+func (in *inbound) content(ev Event, frames [][]byte) {
+	ev.Msg = frames
+	in.events = append(in.events, ev)
+	size := 0
+	for _, f := range frames {
+		size += len(f)
+	}
+	in.bytes += size
+	in.messages++
+	if in.lent {
+		in.rd.Keep()
+	}
+}
+
+// protocol acts on a message without content.
+func (in *inbound) protocol(p *peer, m zre.Message) error {
+	switch m.Kind {
+	case zre.KindPing:
+		p.out.simple(zre.KindPingOK)
+	case zre.KindPingOK:
+		p.out.pong()
+	case zre.KindGoodbye:
+		return in.pr.goodbye(p)
+	case zre.KindJoin, zre.KindLeave:
+		ev := p.event(Join)
+		if m.Kind == zre.KindLeave {
+			ev.Kind = Leave
+		}
+		ev.Group = string(m.Group)
+		changed, leader, err := in.pr.memberChanged(p, ev.Kind, ev.Group, m.Status)
+		if err != nil {
+			return err
+		}
+		if changed {
+			in.events = append(in.events, ev)
+			in.bytes += len(ev.Group)
+		}
+		in.add(leader)
+	case zre.KindElect, zre.KindLeader:
+		in.add(in.pr.voted(p, m))
+	}
+	return nil
+}
+
+func (in *inbound) add(ev *Event) {
+	if ev != nil {
+		in.events = append(in.events, *ev)
+	}
+}
+
+// hello makes the peer enter.
+func (in *inbound) hello(head []byte, seq uint16, extra int) error {
+	h, err := zre.ParseHello(head)
+	switch {
+	case err != nil:
+		return err
+	case seq != 1 || extra > 0:
+		return errHello
+	}
+	// What the peer said before comes before the Exit that this brings.
+	in.deliver()
+	p, err := in.pr.greet(in, &h)
+	if err != nil {
+		return fmt.Errorf("HELLO of %q at %q: %w", h.Name, h.Endpoint, err)
+	}
+	in.accept(p)
+	ev := p.event(Enter)
+	ev.Addr, ev.Headers = p.claimed, p.headers
+	in.events = append(in.events, ev)
+	for _, g := range h.Groups {
+		ev := p.event(Join)
+		ev.Group = g
+		in.events = append(in.events, ev)
+		in.bytes += len(g)
+	}
+	return nil
+}
+
+// resume goes on with a peer that lost its connection and nothing else. It
+// shows by its number that it is the one.
+func (in *inbound) resume(seq uint16) bool {
+	p := in.pr.resumable(in, seq)
+	if p == nil {
+		return false
+	}
+	in.accept(p)
+	return true
+}
+
+// accept makes this the connection of the peer.
+func (in *inbound) accept(p *peer) {
+	in.peer = p
+	in.conn.SetDeadline(time.Time{})
+	in.rd.SetLimit(rule.MaxMessage)
+	in.heard = true
+	in.pr.settled(in)
+}

@@ -1,0 +1,223 @@
+package fallback
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// eventOverhead is what an event costs in the inbox beside its frames.
+const eventOverhead = 128
+
+// inbox holds the events that the application has not read. Readers of
+// connections put whole batches in under one lock and wait while it is full,
+// which is the back-pressure on their peers; the application takes all there
+// is under one lock and reads from that.
+type inbox struct {
+	limit int // bytes, of the two halves together
+
+	mu     sync.Mutex
+	events []Event
+	bytes  int
+	taken  int // bytes that the reading half held when it was taken
+	room   sync.Cond
+	closed bool
+
+	// The half that is being read. Its lock is taken before mu.
+	readMu sync.Mutex
+	ready  []Event
+	next   int
+
+	wake   chan struct{} // holds one token while there may be events
+	closeC chan struct{}
+	done   atomic.Bool // closed, for the reading half
+}
+
+// source is one incarnation of a peer as the inbox sees it. Its fields are
+// guarded by inbox.mu: so no event of a peer comes before its Enter, and none
+// after its Exit.
+type source struct {
+	entered bool
+	exited  bool
+	blocked bool // its reader waits for room
+}
+
+func newInbox(limit int) *inbox {
+	b := &inbox{limit: limit, wake: make(chan struct{}, 1), closeC: make(chan struct{})}
+	b.room.L = &b.mu
+	return b
+}
+
+// put adds the events of one peer and waits for room before. It reports false
+// if the peer has exited, whose events are dropped then.
+func (b *inbox) put(s *source, events []Event, bytes int) bool {
+	b.mu.Lock()
+	for b.bytes+b.taken >= b.limit && !b.closed && !s.exited {
+		s.blocked = true
+		b.room.Wait()
+		s.blocked = false
+	}
+	if b.closed || s.exited {
+		b.mu.Unlock()
+		return false
+	}
+	if !s.entered && events[0].Kind == Enter {
+		s.entered = true
+	}
+	b.add(events, bytes+len(events)*eventOverhead)
+	b.mu.Unlock()
+	return true
+}
+
+// exit ends a source. The Exit event does not wait for room: there is at most
+// one for each Enter, which did.
+func (b *inbox) exit(s *source, ev Event) (entered bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.exited {
+		return false
+	}
+	b.finish(s)
+	if s.entered && !b.closed {
+		b.add([]Event{ev}, eventOverhead)
+	}
+	return s.entered
+}
+
+// end ends a source without an event.
+func (b *inbox) end(s *source) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.finish(s)
+}
+
+func (b *inbox) finish(s *source) {
+	s.exited = true
+	if s.blocked {
+		b.room.Broadcast()
+	}
+}
+
+// hint adds an event that may be left out when the inbox is full.
+func (b *inbox) hint(s *source, ev Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.entered && !s.exited && !b.closed && b.bytes+b.taken < b.limit {
+		b.add([]Event{ev}, eventOverhead)
+	}
+}
+
+// post adds an event of the node itself, without waiting.
+func (b *inbox) post(ev Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.add([]Event{ev}, eventOverhead)
+	}
+}
+
+// isBlocked tells whether the source's reader waits for room: its peer then
+// seems silent only because this node does not listen.
+func (b *inbox) isBlocked(s *source) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return s.blocked
+}
+
+// add is called with mu held.
+func (b *inbox) add(events []Event, bytes int) {
+	b.events = append(b.events, events...)
+	b.bytes += bytes
+	b.signal()
+}
+
+func (b *inbox) signal() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// get returns the next event and waits for it.
+func (b *inbox) get(ctx context.Context) (Event, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return Event{}, err
+		}
+		if ev, ok := b.pop(); ok {
+			return ev, nil
+		}
+		select {
+		case <-b.wake:
+		case <-b.closeC:
+			return Event{}, ErrClosed
+		case <-ctx.Done():
+			return Event{}, ctx.Err()
+		}
+	}
+}
+
+func (b *inbox) pop() (ev Event, ok bool) {
+	b.readMu.Lock()
+	defer b.readMu.Unlock()
+	if b.next == len(b.ready) && !b.take() || b.done.Load() {
+		return Event{}, false
+	}
+	ev = b.ready[b.next]
+	b.ready[b.next] = Event{} // its frames are the caller's now
+	b.next++
+	if b.next < len(b.ready) && len(b.wake) == 0 {
+		b.signal() // for another goroutine in get
+	}
+	return ev, true
+}
+
+// take swaps the halves. It is called with readMu held.
+func (b *inbox) take() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	full := b.bytes+b.taken >= b.limit
+	b.taken = 0
+	if b.closed || len(b.events) == 0 {
+		if full {
+			b.room.Broadcast()
+		}
+		return false
+	}
+	empty := b.ready[:0]
+	if cap(empty) > maxIdleEvents && len(b.events) < maxIdleEvents/4 {
+		empty = nil
+	}
+	b.ready, b.next = b.events, 0
+	b.taken = b.bytes
+	b.events, b.bytes = empty, 0
+	if full {
+		b.room.Broadcast()
+	}
+	return true
+}
+
+// maxIdleEvents is how much room of past bursts the inbox keeps.
+const maxIdleEvents = 4096
+
+// close ends every wait. What was not read is dropped.
+func (b *inbox) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	b.closed = true
+	b.done.Store(true)
+	b.events = nil
+	close(b.closeC)
+	b.room.Broadcast()
+}
+
+func (b *inbox) size() (events, bytes int) {
+	b.readMu.Lock()
+	defer b.readMu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.events) + len(b.ready) - b.next, b.bytes + b.taken
+}

@@ -1,0 +1,160 @@
+package zmtp
+
+import "io"
+
+const (
+	minChunk = 512       // what an idle connection holds
+	maxChunk = 64 << 10  // what a busy one reads at a time
+	ownFrame = 8 << 10   // from this size on a frame has a buffer of its own
+	maxAhead = 256 << 10 // allocated at most before the bytes are there
+
+	// afterOwn is read behind such a frame, to see whether the next is one
+	// too: what is read of it into buf must be copied.
+	afterOwn = 256
+)
+
+// Reader cuts frames out of large reads. Bodies alias its buffer, which is
+// never written again once Keep was called for it, so that they can be handed
+// on without a copy. It is used by one goroutine.
+type Reader struct {
+	src   io.Reader
+	buf   []byte
+	r, w  int  // buf[r:w] is unread
+	kept  bool // somebody keeps a part of buf[:r]
+	brief bool // the next read should be short
+	full  bool // the last read filled the buffer: there is more to come
+	limit int  // largest frame, as Next returns it
+
+	opener *opener // with CURVE, once the handshake is done
+
+	// A frame with a buffer of its own, while it is read.
+	own      []byte
+	ownSize  int
+	ownFlags byte
+}
+
+// NewReader returns a reader of frames up to limit bytes.
+func NewReader(src io.Reader, limit int) *Reader {
+	return &Reader{src: src, limit: limit}
+}
+
+// SetLimit changes the size of the largest frame.
+func (r *Reader) SetLimit(limit int) { r.limit = limit }
+
+// Held returns how much room the reader has for what is not whole yet.
+func (r *Reader) Held() int { return cap(r.buf) + cap(r.own) }
+
+// Partial tells whether a large frame has begun and is not whole yet.
+func (r *Reader) Partial() bool { return r.own != nil }
+
+// Keep tells the reader that frames it returned are in use for good.
+func (r *Reader) Keep() { r.kept = true }
+
+// Next returns the next frame that has arrived whole. ok is false if there is
+// none, and Fill must be called. The body is valid until Fill, or for good
+// after Keep. With CURVE it is the opened frame, in place of the sealed one.
+func (r *Reader) Next() (flags byte, body []byte, ok bool, err error) {
+	flags, body, ok, err = r.next()
+	if !ok || r.opener == nil {
+		return flags, body, ok, err
+	}
+	flags, body, err = r.opener.open(flags, body)
+	return flags, body, err == nil, err
+}
+
+// next is Next for the frames as they are on the wire.
+func (r *Reader) next() (flags byte, body []byte, ok bool, err error) {
+	if r.own != nil {
+		return r.nextOwn()
+	}
+	flags, header, size, ok, err := ParseHeader(r.buf[r.r:r.w])
+	if !ok || err != nil {
+		return 0, nil, false, err
+	}
+	if size-r.opener.overhead() > r.limit {
+		return 0, nil, false, ErrTooLarge
+	}
+	start := r.r + header
+	if end := start + size; end <= r.w {
+		r.r = end
+		return flags, r.buf[start:end:end], true, nil
+	}
+	if size >= ownFrame {
+		r.own = append(make([]byte, 0, min(size, maxAhead)), r.buf[start:r.w]...)
+		r.ownSize, r.ownFlags = size, flags
+		r.r = r.w
+	}
+	return 0, nil, false, nil
+}
+
+func (r *Reader) nextOwn() (byte, []byte, bool, error) {
+	if len(r.own) < r.ownSize {
+		return 0, nil, false, nil
+	}
+	body := r.own
+	r.own, r.brief = nil, true
+	return r.ownFlags | Own, body, true, nil
+}
+
+// Fill reads once.
+func (r *Reader) Fill() error {
+	if r.own != nil {
+		return r.fillOwn()
+	}
+	r.makeRoom()
+	room := r.buf[r.w:]
+	if r.brief {
+		room = room[:min(len(room), afterOwn)]
+		r.brief = false
+	}
+	n, err := r.src.Read(room)
+	r.w += n
+	r.full = r.w == len(r.buf)
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+func (r *Reader) fillOwn() error {
+	if len(r.own) == cap(r.own) {
+		grown := make([]byte, len(r.own), min(r.ownSize, 4*len(r.own)))
+		copy(grown, r.own)
+		r.own = grown
+	}
+	n, err := r.src.Read(r.own[len(r.own):cap(r.own)])
+	r.own = r.own[:len(r.own)+n]
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// makeRoom sees to it that buf has room behind w: by starting over where
+// nobody keeps anything, else with a new buffer that takes over the unread part.
+func (r *Reader) makeRoom() {
+	unread := r.w - r.r
+	grow := r.full && len(r.buf) < maxChunk
+	if !r.kept && !grow && unread < len(r.buf) {
+		copy(r.buf, r.buf[r.r:r.w])
+		r.r, r.w = 0, unread
+		return
+	}
+	if r.kept && !r.full && len(r.buf)-r.w > len(r.buf)/4 {
+		return
+	}
+	size := max(len(r.buf), minChunk)
+	if grow {
+		size = min(4*size, maxChunk)
+	}
+	size = max(size, 2*unread)
+	buf := make([]byte, size)
+	copy(buf, r.buf[r.r:r.w])
+	r.buf, r.r, r.w, r.kept, r.full = buf, 0, unread, false, false
+}

@@ -1,0 +1,351 @@
+package fallback
+
+import (
+	"container/list"
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gozyre/zyre/fallback/internal/beacon"
+	"github.com/gozyre/zyre/fallback/internal/gossip"
+	"github.com/gozyre/zyre/fallback/internal/transport"
+	"github.com/gozyre/zyre/fallback/internal/zmtp"
+	"github.com/gozyre/zyre/fallback/internal/zre"
+	"github.com/gozyre/zyre/internal/netif"
+
+	"github.com/gozyre/zyre/internal/key"
+)
+
+// presence is a node on the network, from Start to Stop: its identity, its
+// listener and its peers.
+//
+// Locks, in the order in which they are taken: Node.life, Node.mu,
+// presence.mu, then those of an inbox or a sender, under which nothing else
+// is locked. Nothing waits for the network or for the application while it
+// holds presence.mu.
+type presence struct {
+	node     *Node
+	cfg      *Config
+	log      *slog.Logger
+	id       UUID
+	identity []byte     // what we say on connections that we open
+	router   *zmtp.Self // what we are on those that we accept
+	headers  map[string]string
+	ctx      context.Context
+	cancel   context.CancelFunc
+	tasks    sync.WaitGroup // every goroutine but the beacon's
+	dials    chan struct{}  // a token for each dial that goes on
+
+	pace      pace         // of the senders
+	strangers atomic.Int64 // bytes that connections hold which have not said HELLO
+
+	port   uint16            // of the listener, with TCP
+	beacon *beacon.Announcer // nil: none
+	gossip *gossip.Gossip    // nil: none
+
+	mu         sync.Mutex
+	closing    bool
+	links      []netif.Link
+	listener   net.Listener
+	bound      string             // its endpoint
+	peers      map[UUID]*peer     // all, candidates too
+	byEndpoint map[string]*peer   // the same by where they are dialled
+	entered    table[UUID, *peer] // those that the application knows
+	groups     table[string, *group]
+	own        []string // groups of this node
+	status     uint8    // counts its joins and leaves
+	elections  map[string]*election
+	halfOpen   *list.List
+	waiting    map[*inbound]*list.Element // its elements
+	inbounds   map[*inbound]struct{}      // all connections that were accepted
+	accepted   uint64                     // how many, ever
+	sources    allowance
+}
+
+// ownProperty is the name of the property by which nodes of this package
+// know each other in the handshake: they count sequence numbers in full.
+const ownProperty = "X-Gozyre"
+
+func newPresence(n *Node, id UUID, own []string) *presence {
+	pr := &presence{
+		node:       n,
+		cfg:        &n.cfg,
+		log:        n.log,
+		id:         id,
+		identity:   append([]byte{1}, id[:]...),
+		headers:    n.cfg.Headers,
+		dials:      make(chan struct{}, maxDials),
+		peers:      map[UUID]*peer{},
+		byEndpoint: map[string]*peer{},
+		own:        own,
+		status:     uint8(len(own)),
+		halfOpen:   list.New(),
+		waiting:    map[*inbound]*list.Element{},
+		inbounds:   map[*inbound]struct{}{},
+	}
+	pr.ctx, pr.cancel = context.WithCancel(context.Background())
+	pr.entered.mu, pr.groups.mu = &pr.mu, &pr.mu
+	pr.router = &zmtp.Self{Socket: "ROUTER", Property: ownProperty, Curve: pr.server()}
+	if keys := n.cfg.Keys; keys != nil {
+		pr.headers = maps.Clone(pr.headers)
+		if pr.headers == nil {
+			pr.headers = map[string]string{}
+		}
+		pr.headers[keyHeader] = key.Encode(keys.Public)
+	}
+	return pr
+}
+
+// server is what a listener of this node needs for CURVE; nil: NULL.
+func (pr *presence) server() *zmtp.Curve {
+	if pr.cfg.Keys == nil {
+		return nil
+	}
+	return &zmtp.Curve{Keys: *pr.cfg.Keys, Server: true, Allow: func(key [32]byte) zmtp.Verdict {
+		if !pr.allows(key) {
+			return zmtp.Denied
+		}
+		return zmtp.Allowed
+	}}
+}
+
+// client is what a connection needs for CURVE to a listener with this key;
+// nil: NULL.
+func (pr *presence) client(key [32]byte) *zmtp.Curve {
+	if pr.cfg.Keys == nil {
+		return nil
+	}
+	return &zmtp.Curve{Keys: *pr.cfg.Keys, ServerKey: key}
+}
+
+// dealer is what we are on a connection to a peer with this key.
+func (pr *presence) dealer(key [32]byte) *zmtp.Self {
+	return &zmtp.Self{Socket: "DEALER", Identity: pr.identity, Curve: pr.client(key)}
+}
+
+func newUUID() (id UUID) {
+	rand.Read(id[:])
+	id[6] = id[6]&0x0f | 0x40 // version 4, random
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// start opens the listener and announces it.
+func (pr *presence) start(ctx context.Context) error {
+	sel := netif.Selection{Names: pr.cfg.Interfaces, IPv6: pr.cfg.IPv6, IPv6Addr: pr.cfg.IPv6Addr}
+	links, why, err := sel.Choose()
+	if err != nil {
+		return err
+	}
+	pr.links = links
+	for _, l := range links {
+		pr.log.Info("interface chosen", "interface", l.Name, "address", l.Addr, "because", why)
+	}
+	if err := pr.listen(ctx); err != nil {
+		return err
+	}
+	pr.tasks.Go(pr.acceptAll)
+	pr.tasks.Go(pr.tick)
+	if pr.cfg.gossips() {
+		if err := pr.startGossip(ctx); err != nil {
+			return err
+		}
+	}
+	if pr.cfg.beacons() {
+		return pr.startBeacon(sel)
+	}
+	return nil
+}
+
+func (pr *presence) startBeacon(sel netif.Selection) error {
+	b, err := beacon.Start(beacon.Config{
+		Port: pr.cfg.Port, Interval: pr.cfg.Interval, Selection: sel, Multicast: pr.cfg.Multicast,
+		Logger: pr.log, Self: pr.id, Relinked: pr.relinked,
+		Payload: func(netif.Link) []byte { return pr.datagram(pr.port) },
+	}, pr.links, pr.sighted)
+	if err == nil {
+		pr.beacon = b
+	}
+	return err
+}
+
+func (pr *presence) startGossip(ctx context.Context) error {
+	hubs := make([]gossip.Hub, len(pr.cfg.GossipConnect))
+	for i, h := range pr.cfg.GossipConnect {
+		hubs[i] = gossip.Hub(h)
+	}
+	g, err := gossip.Start(ctx, gossip.Config{
+		Bind: pr.cfg.GossipBind, Connect: hubs, Log: pr.log, Deliver: pr.gossiped,
+		Server: &zmtp.Self{Socket: "ROUTER", Curve: pr.server()},
+		Client: func(h gossip.Hub) *zmtp.Self { return &zmtp.Self{Socket: "DEALER", Curve: pr.client(h.Key)} },
+	})
+	if err != nil {
+		return err
+	}
+	value := pr.endpointFor(nil)
+	if keys := pr.cfg.Keys; keys != nil {
+		value += "|" + key.Encode(keys.Public)
+	}
+	pr.mu.Lock()
+	pr.gossip = g
+	pr.mu.Unlock()
+	g.Publish(hexID(pr.id), value)
+	return nil
+}
+
+// endpointFor returns the endpoint that a peer is told: the one that the
+// user advertises, the one that we listen on, or where that is every address
+// the one that we have on the way to this peer, or c is nil, the first.
+func (pr *presence) endpointFor(c *link) string {
+	if pr.cfg.Advertised != "" {
+		return pr.cfg.Advertised
+	}
+	tcp, ok := pr.listener.Addr().(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return pr.bound
+	}
+	addr := pr.links[0].Addr
+	if c != nil {
+		if local := addrOf(c.LocalAddr()); local.IsValid() {
+			addr = local
+		}
+	}
+	return transport.TCP(netip.AddrPortFrom(addr, pr.port))
+}
+
+// datagram is the beacon of this node; with port 0 it says goodbye.
+func (pr *presence) datagram(port uint16) []byte {
+	b := zre.Beacon{UUID: pr.id, Port: port}
+	if keys := pr.cfg.Keys; keys != nil {
+		b.Key, b.HasKey = keys.Public, true
+	}
+	return b.Append(nil)
+}
+
+// stop leaves the network: what was sent arrives first, and peers are told.
+func (pr *presence) stop() {
+	pr.mu.Lock()
+	pr.closing = true
+	peers := slices.Collect(maps.Values(pr.peers))
+	if pr.listener != nil {
+		pr.listener.Close()
+	}
+	pr.mu.Unlock()
+	var lingering sync.WaitGroup
+	for _, p := range peers {
+		lingering.Go(func() { pr.linger(p) })
+	}
+	lingering.Wait()
+	pr.cancel() // ends the peers and closes their connections
+	pr.mu.Lock()
+	for _, p := range pr.peers {
+		pr.forget(p)
+	}
+	for in := range pr.inbounds {
+		in.conn.Close()
+	}
+	g := pr.gossip
+	pr.mu.Unlock()
+	if pr.beacon != nil {
+		pr.beacon.Goodbye(pr.datagram(0))
+		pr.beacon.Close()
+	}
+	if g != nil {
+		g.Close()
+	}
+	pr.tasks.Wait()
+}
+
+// linger sees to it that a peer has what was sent to it: the goodbye by UDP
+// must not come before.
+func (pr *presence) linger(p *peer) {
+	pr.mu.Lock()
+	up, gossip := p.entered && p.dialled && p.in != nil, pr.gossip != nil
+	pr.mu.Unlock()
+	if !up {
+		return
+	}
+	p.out.settle(lingerTimeout)
+	if gossip {
+		p.out.simple(zre.KindGoodbye)
+		p.out.flush(lingerTimeout)
+	}
+}
+
+// acceptAll takes connections until the listener is closed.
+func (pr *presence) acceptAll() {
+	for delay := time.Duration(0); ; {
+		conn, err := pr.nextConn()
+		if err == nil {
+			delay = 0
+			pr.accept(conn)
+			continue
+		}
+		if pr.ctx.Err() != nil || pr.isClosing() {
+			return
+		}
+		// Out of descriptors, most likely: what there is goes on.
+		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+		pr.log.Warn("cannot accept a connection", "error", err)
+		select {
+		case <-time.After(delay):
+		case <-pr.ctx.Done():
+			return
+		}
+	}
+}
+
+func (pr *presence) isClosing() bool {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	return pr.closing
+}
+
+func (pr *presence) accept(conn net.Conn) {
+	in := &inbound{pr: pr, conn: conn, from: addrOf(conn.RemoteAddr()), done: make(chan struct{})}
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	if pr.closing {
+		conn.Close()
+		return
+	}
+	if pr.halfOpen.Len() >= maxHalfOpen {
+		oldest := pr.halfOpen.Front().Value.(*inbound)
+		oldest.conn.Close()
+		pr.unwait(oldest)
+	}
+	pr.accepted++
+	in.number = pr.accepted
+	pr.inbounds[in] = struct{}{}
+	pr.waiting[in] = pr.halfOpen.PushBack(in)
+	pr.tasks.Go(in.run)
+}
+
+// unwait takes a connection off the list of those that have not said HELLO;
+// mu is held.
+func (pr *presence) unwait(in *inbound) {
+	if e := pr.waiting[in]; e != nil {
+		pr.halfOpen.Remove(e)
+		delete(pr.waiting, in)
+	}
+}
+
+// settled is told when a connection belongs to a peer.
+func (pr *presence) settled(in *inbound) {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	pr.unwait(in)
+}
+
+// refuse counts and logs what broke the protocol or a limit.
+func (pr *presence) refuse(what string, from any, err error) {
+	pr.node.refused.Add(1)
+	pr.log.Warn("refused a "+what, "from", from, "error", err)
+}

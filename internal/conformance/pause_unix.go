@@ -1,0 +1,61 @@
+//go:build unix
+
+package conformance
+
+import (
+	"syscall"
+
+	"github.com/gozyre/zyre"
+)
+
+var pauseTests = []test{
+	{"PausedForGood", pausedForGood},
+	{"PausedForAWhile", pausedForAWhile},
+}
+
+// Pause stops the process without ending it: no answer, no FIN.
+func (r *Remote) Pause() { r.signal(syscall.SIGSTOP) }
+
+// Resume lets it go on.
+func (r *Remote) Resume() { r.signal(syscall.SIGCONT) }
+
+func (r *Remote) signal(s syscall.Signal) {
+	r.t.Helper()
+	if err := r.process.Signal(s); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// pausedForGood: who falls silent without a word becomes evasive, then
+// silent, and exits.
+func pausedForGood(m *mesh) {
+	a := m.start("a", soon)
+	b, process := m.process("b", soon)
+	m.meet(a, b)
+	life := b.event(0, "")
+	process.Pause()
+	a.seesFade(life)
+	process.Resume() // so that it can be closed
+}
+
+// pausedForAWhile: who comes back before it has expired never exits, and no
+// message is lost on either side.
+func pausedForAWhile(m *mesh) {
+	o := soon
+	o.Expired = long
+	a := m.start("a", o)
+	b, process := m.process("b", o)
+	m.meet(a, b)
+	m.joined("G", []*node{b}, a)
+	id := b.UUID()
+	process.Pause()
+	a.await(zyre.Evasive, id)
+	const count = 100
+	m.ok(sendNumbers(a.Node, id, 0, count), "whispers to the paused")
+	m.ok(a.Shout("G", mark), "shout to the paused")
+	process.Resume()
+	m.ok(checkNumbers(b, map[zyre.UUID]int{a.UUID(): 1}, count), "what was sent meanwhile")
+	b.expect(a.event(zyre.Shout, "G", mark))
+	m.ok(b.Whisper(a.UUID(), mark), "whisper")
+	a.expect(b.event(zyre.Whisper, "", mark)) // and no EXIT before
+}

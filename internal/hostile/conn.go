@@ -1,0 +1,134 @@
+package hostile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+)
+
+// Conn is a connection to the victim's listener.
+type Conn struct {
+	net.Conn
+	ID   UUID   // that the attacker took
+	Seq  uint16 // of the last message
+	Back *Listener
+}
+
+// Dial connects from the attacker's address and says nothing.
+func (s *Scene) Dial() (*Conn, error) { return s.DialFrom(s.Addr) }
+
+// DialFrom connects from another address.
+func (s *Scene) DialFrom(from netip.Addr) (*Conn, error) {
+	d := net.Dialer{Timeout: patience, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	c, err := d.Dial("tcp", s.Victim.Endpoint.String())
+	if err != nil {
+		return nil, err
+	}
+	c.SetWriteDeadline(time.Now().Add(2 * patience))
+	s.keep(c)
+	return &Conn{Conn: c}, nil
+}
+
+// Shaken connects and shakes hands as a node does.
+func (s *Scene) Shaken(id UUID) (*Conn, error) { return s.ShakenFrom(s.Addr, id) }
+
+// ShakenFrom does so from another address.
+func (s *Scene) ShakenFrom(from netip.Addr, id UUID) (*Conn, error) {
+	c, err := s.DialFrom(from)
+	if err != nil {
+		return nil, err
+	}
+	c.ID = id
+	c.Send(Greeting(1, "NULL"), Ready("DEALER", Identity(id)))
+	return c, nil
+}
+
+// Enter makes the attacker a peer of the victim, in some groups, with a
+// listener that takes all and answers nothing.
+func (s *Scene) Enter(groups ...string) (*Conn, error) {
+	return s.EnterAs(s.Addr, newID(), groups...)
+}
+
+// EnterAs does so from an address and with an identity of choice.
+func (s *Scene) EnterAs(from netip.Addr, id UUID, groups ...string) (*Conn, error) {
+	back, err := s.ListenOn(netip.AddrPortFrom(from, 0), Polite)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.ShakenFrom(from, id)
+	if err != nil {
+		return nil, err
+	}
+	c.Back = back
+	c.Hello(HelloAt(back.Addr(), groups...))
+	if err := eventually("the victim says HELLO", func() bool { return back.Hellos() > 0 }); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Send writes all parts at once. That the victim has closed the connection
+// shows when it is read.
+func (c *Conn) Send(parts ...[]byte) { c.Write(bytes.Join(parts, nil)) }
+
+// Hello says HELLO.
+func (c *Conn) Hello(h *Hello) {
+	c.Seq = 1
+	c.Send(Frame(0, h.Bytes(1)))
+}
+
+// Next returns the next sequence number.
+func (c *Conn) Next() uint16 {
+	c.Seq++
+	return c.Seq
+}
+
+// errOpen says that the victim bears with what it should not.
+var errOpen = errors.New("the victim has not closed the connection")
+
+// Closed waits until the victim has closed the connection, which it must do at once.
+func (c *Conn) Closed() error { return c.closedWithin(prompt) }
+
+func (c *Conn) closedWithin(d time.Duration) error {
+	c.SetReadDeadline(time.Now().Add(d))
+	buf := make([]byte, 4096)
+	for {
+		if _, err := c.Read(buf); errors.Is(err, os.ErrDeadlineExceeded) {
+			return errOpen
+		} else if err != nil {
+			return nil
+		}
+	}
+}
+
+// Alive checks that the victim still reads the connection, by a PING of ZMTP.
+func (c *Conn) Alive() error {
+	token := newID()
+	c.Send(Cmd("PING", append([]byte{0, 0}, token[:]...)))
+	c.SetReadDeadline(time.Now().Add(patience))
+	var got []byte
+	buf := make([]byte, 4096)
+	for !bytes.Contains(got, append([]byte("\x04PONG"), token[:]...)) {
+		n, err := c.Read(buf)
+		if err != nil {
+			return fmt.Errorf("the victim no longer answers here: %w", err)
+		}
+		got = append(got, buf[:n]...)
+		if len(got) > 1<<16 {
+			got = got[len(got)-64:]
+		}
+	}
+	return nil
+}
+
+// Answers checks that the victim still holds the attacker a peer, by a PING
+// of ZRE.
+func (c *Conn) Answers() error {
+	before := c.Back.PingOKs()
+	c.Send(Frame(0, Plain(KindPing, c.Next())))
+	return eventually("the victim answers PING with PING-OK", func() bool { return c.Back.PingOKs() > before })
+}

@@ -1,0 +1,16 @@
+module github.com/gozyre/zyre/interop
+
+go 1.25.0
+
+require (
+	github.com/gozyre/zyre v0.0.0
+	github.com/pebbe/zmq4 v1.4.0
+	github.com/zeromq/goczmq v4.1.0+incompatible
+)
+
+require (
+	golang.org/x/crypto v0.55.0 // indirect
+	golang.org/x/sys v0.47.0 // indirect
+)
+
+replace github.com/gozyre/zyre => ../

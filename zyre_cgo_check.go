@@ -1,0 +1,325 @@
+//go:build cgo && !purego
+
+package zyre
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gozyre/zyre/internal/key"
+	"github.com/gozyre/zyre/internal/netif"
+	"github.com/gozyre/zyre/internal/rule"
+)
+
+// libzyre reports little: it asserts, tries again for ever or logs a line.
+// So what it would stumble over is refused here, before it is told.
+
+// checkSupported refuses options that the installed libraries do not have.
+func checkSupported(cfg *config) error {
+	if len(cfg.interfaces) > 1 {
+		return unsupported("libzyre announces on one interface or on all; name one, or \"*\"")
+	}
+	if cfg.peerPort != 0 && !zyreHasDrafts() {
+		return unsupported("WithPeerPort needs a libzyre with draft functions")
+	}
+	if err := checkMulticast(cfg); err != nil {
+		return err
+	}
+	if err := checkCurve(cfg); err != nil {
+		return err
+	}
+	if cfg.beacon && cfg.gossips() {
+		return unsupported("libzyre uses beacons or gossip, not both")
+	}
+	return checkEndpoints(cfg)
+}
+
+// checkCurve refuses what libzyre would do in clear instead.
+func checkCurve(cfg *config) error {
+	switch {
+	case cfg.allowed != nil:
+		return unsupported("libzyre does not know who is allowed but asks a ZAP handler of the process, see WithZAPDomain")
+	case !cfg.cert.hasSecret():
+		return nil
+	case !zmqHasCurve():
+		return unsupported("this libzmq has no CURVE")
+	case len(cfg.gossipBind)+len(cfg.gossipConnect) > 0 && !czmqHasDrafts():
+		return unsupported("gossip with CURVE needs a czmq with draft functions")
+	}
+	return nil
+}
+
+func checkEndpoints(cfg *config) error {
+	for _, hub := range cfg.gossipConnect {
+		if err := checkEndpoint("gossip endpoint", hub.endpoint, false); err != nil {
+			return err
+		}
+	}
+	for _, endpoint := range cfg.gossipBind {
+		if err := checkEndpoint("gossip endpoint", endpoint, true); err != nil {
+			return err
+		}
+	}
+	if cfg.endpoint != "" {
+		return checkEndpoint("endpoint", cfg.endpoint, true)
+	}
+	return nil
+}
+
+func unsupported(what string) error {
+	return fmt.Errorf("zyre: %s: %w", what, errors.ErrUnsupported)
+}
+
+// checkMulticast: a czmq without draft functions takes the IPv4 group from
+// the environment when the process begins to use it, and from nowhere else.
+func checkMulticast(cfg *config) error {
+	if czmqHasDrafts() {
+		return nil
+	}
+	wanted, fixed := cfg.multicast, process.fixedMulticast
+	if cfg.ipv6 {
+		wanted = ""
+	}
+	if wanted == fixed {
+		return nil
+	}
+	return unsupported(fmt.Sprintf("this czmq has no draft functions, so the IPv4 multicast group %q is that of the "+
+		"environment when the process started, ZSYS_IPV4_MCAST_ADDRESS=%q", wanted, fixed))
+}
+
+// checkRequirePeer: with CURVE libzyre asserts that there is a key, without
+// it ignores one.
+func checkRequirePeer(cfg *config, endpoint, publicKey string) error {
+	if !zyreHasDrafts() {
+		return unsupported("RequirePeer needs a libzyre with draft functions")
+	}
+	if !cfg.cert.hasSecret() {
+		if publicKey != "" {
+			return rule.Invalid("key", publicKey, "is of no use to a node without a certificate")
+		}
+	} else if _, err := key.Decode(publicKey); err != nil {
+		return rule.Invalid("key", publicKey, "is not a public key of 40 characters in Z85, which a node with a certificate needs")
+	}
+	return checkEndpoint("endpoint", endpoint, false)
+}
+
+func checkGossipUnpublish(cfg *config) error {
+	switch {
+	case !zyreHasDrafts() || !czmqHasDrafts():
+		return unsupported("GossipUnpublish needs libzyre and czmq with draft functions")
+	case !cfg.gossips():
+		return unsupported("GossipUnpublish needs a node that uses gossip")
+	}
+	return nil
+}
+
+// checkEndpoint checks what libzmq will be given to bind or to connect to.
+func checkEndpoint(field, endpoint string, bind bool) error {
+	transport, address, ok := strings.Cut(endpoint, "://")
+	switch {
+	case !ok || address == "":
+		return rule.Invalid(field, endpoint, `is not like "tcp://10.0.0.7:6000"`)
+	case transport == "ipc" || transport == "inproc":
+		return nil
+	case transport != "tcp":
+		return rule.Invalid(field, endpoint, "has a transport other than tcp, ipc and inproc")
+	}
+	host, port, ok := cutPort(address)
+	if !ok || host == "" {
+		return rule.Invalid(field, endpoint, "lacks a host or a port")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil && (n > 0 || bind) {
+		return nil
+	}
+	if bind && (strings.HasPrefix(port, "*") || strings.HasPrefix(port, "!")) {
+		return nil // czmq chooses
+	}
+	return rule.Invalid(field, endpoint, "has no port that can be used")
+}
+
+// cutPort splits host and port; an IPv6 host may stand in brackets or not.
+func cutPort(address string) (host, port string, ok bool) {
+	i := strings.LastIndexByte(address, ':')
+	if i < 0 {
+		return "", "", false
+	}
+	return strings.Trim(address[:i], "[]"), address[i+1:], true
+}
+
+// plan is what has to be found out each time a node starts.
+type plan struct {
+	net      network
+	why      string // this interface
+	gossip   bool
+	endpoint string // with gossip
+}
+
+// planStart finds the interface and makes sure that the ports are free.
+func planStart(ctx context.Context, cfg *config) (plan, error) {
+	p := plan{gossip: cfg.gossips(), endpoint: cfg.endpoint}
+	p.net = network{ipv6: cfg.ipv6, ipv6Addr: cfg.ipv6Addr, multicast: cfg.multicast}
+	if cfg.endpoint == "" || !p.gossip {
+		if err := p.chooseInterface(cfg); err != nil {
+			return p, err
+		}
+	}
+	if !p.gossip {
+		return p, p.checkBeacon(ctx, cfg)
+	}
+	for _, endpoint := range append([]string{p.endpoint}, cfg.gossipBind...) {
+		if err := checkBind(ctx, endpoint); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// chooseInterface sets what czmq is told as the interface: an address, which
+// is unambiguous, but for IPv6, where czmq needs the name. With gossip and no
+// endpoint the node listens there: libzyre itself would publish the name of
+// the machine, which others may not know.
+func (p *plan) chooseInterface(cfg *config) error {
+	selection := netif.Selection{Names: cfg.interfaces, IPv6: cfg.ipv6, IPv6Addr: cfg.ipv6Addr}
+	links, why, err := selection.Choose()
+	if err != nil {
+		return err
+	}
+	link := links[0]
+	p.why = why
+	if p.gossip {
+		p.endpoint = "tcp://" + listenAddress(link, cfg.peerPort)
+		return nil
+	}
+	if err := checkBeaconLink(link, cfg.ipv6); err != nil {
+		return err
+	}
+	switch {
+	case slices.Equal(cfg.interfaces, []string{"*"}):
+		p.net.iface = "*"
+	case cfg.ipv6:
+		p.net.iface = link.Name
+	default:
+		p.net.iface = link.Addr.String()
+	}
+	return nil
+}
+
+// listenAddress is where a node that was given no endpoint listens.
+func listenAddress(link netif.Link, port int) string {
+	host := link.Addr.String()
+	if link.Addr.Is6() {
+		host = "[" + host + "]"
+	}
+	if port == 0 {
+		return host + ":!" // czmq takes any, and not the first as with "*"
+	}
+	return host + ":" + strconv.Itoa(port)
+}
+
+// checkBeaconLink refuses interfaces on which zbeacon does not send.
+func checkBeaconLink(link netif.Link, ipv6 bool) error {
+	usable, err := netif.Usable(ipv6)
+	if err != nil {
+		return err
+	}
+	usable = slices.DeleteFunc(usable, func(l netif.Link) bool { return l.Loopback })
+	if slices.ContainsFunc(usable, func(l netif.Link) bool { return l.Name == link.Name }) {
+		return nil
+	}
+	wanted, why := fmt.Sprintf("%q", link.Name), "cannot broadcast"
+	if link.Loopback {
+		why = "is loopback, on which libzyre cannot beacon: name another interface, use gossip (WithGossipBind, " +
+			"WithGossipConnect), or build with the tag purego, whose engine can"
+	}
+	return netif.Refuse(wanted, why, usable)
+}
+
+// checkBeacon makes sure that the ports of a node with beacons are free.
+func (p *plan) checkBeacon(ctx context.Context, cfg *config) error {
+	if err := checkUDPPort(cfg.port, cfg.ipv6); err != nil {
+		return err
+	}
+	if cfg.peerPort == 0 {
+		return nil
+	}
+	return checkTCPPort(ctx, p.listenHost(), strconv.Itoa(cfg.peerPort))
+}
+
+// listenHost is where a node with beacons listens; "": everywhere.
+func (p *plan) listenHost() string {
+	if p.net.iface == "*" || p.net.ipv6 {
+		return ""
+	}
+	return p.net.iface
+}
+
+// checkBind makes sure that an endpoint can be listened on.
+func checkBind(ctx context.Context, endpoint string) error {
+	address, ok := strings.CutPrefix(endpoint, "tcp://")
+	if !ok {
+		return nil
+	}
+	host, port, _ := cutPort(address)
+	if n, err := strconv.Atoi(port); err != nil || n == 0 {
+		return nil // a free one is chosen
+	}
+	if host == "*" {
+		host = ""
+	} else if _, err := netip.ParseAddr(host); err != nil {
+		return nil // the name of an interface
+	}
+	return checkTCPPort(ctx, host, port)
+}
+
+// portPatience is how long a port may take to become free: libzmq closes
+// sockets in the background, some time after a node has stopped.
+const portPatience = time.Second
+
+// checkTCPPort waits until a port can be listened on.
+func checkTCPPort(ctx context.Context, host, port string) error {
+	ctx, cancel := context.WithTimeout(ctx, portPatience)
+	defer cancel()
+	for {
+		err := tryTCPPort(host, port)
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(portPatience / 100):
+		}
+	}
+}
+
+// tryTCPPort listens on a port for a moment.
+func tryTCPPort(host, port string) error {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return fmt.Errorf("zyre: TCP port %s: %w", port, err)
+	}
+	return l.Close()
+}
+
+// gossips tells whether discovery is by gossip.
+func (c *config) gossips() bool {
+	return c.endpoint != "" || len(c.gossipBind)+len(c.gossipConnect) > 0
+}
+
+// someTCPPort returns a port that is free, or 0 if there is none.
+func someTCPPort(host string) int {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return 0
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}

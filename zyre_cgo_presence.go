@@ -1,0 +1,221 @@
+//go:build cgo && !purego
+
+package zyre
+
+/*
+#include <stdlib.h>
+#include "zyre_cgo.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// presence is one libzyre node, from its creation to its end: started at most
+// once, for libzyre's nodes are never seen again after a second start.
+//
+// Its methods need the engine's lock, but those of zyre_cgo_recv.go. It must
+// not refer to the engine, which could then never be garbage.
+type presence struct {
+	c   *C.zg_node
+	id  UUID
+	log *slog.Logger
+
+	in     *inbox
+	roster *roster
+	counts *counters
+
+	started bool
+	net     network
+	ready   *os.File        // a copy of the inbox's descriptor
+	wait    syscall.RawConn // of ready
+
+	draining  sync.Mutex
+	collected time.Time // when this was last done
+	events    []Event   // a buffer
+	stopped   bool      // the Stop event was collected
+	ended     bool      // c is gone
+}
+
+func newPresence(cfg *config, in *inbox, r *roster, counts *counters) (*presence, error) {
+	var free cStrings
+	defer free.all()
+	p := &presence{in: in, roster: r, counts: counts}
+	createSockets(cfg.ipv6, func() { p.c = C.zg_new(free.string(cfg.name)) })
+	if p.c == nil {
+		return nil, errors.New("zyre: libzyre could not create a node: out of memory")
+	}
+	var text [C.ZG_UUID_TEXT]C.char
+	C.zg_uuid(p.c, &text[0])
+	id, err := ParseUUID(C.GoString(&text[0]))
+	if err != nil {
+		C.zg_destroy(p.c)
+		return nil, fmt.Errorf("zyre: libzyre gave a node no UUID: %w", err)
+	}
+	p.id = id
+	p.log = cfg.logger.With("node", cfg.name, "uuid", id.Short())
+	czmqLog.add(p, cfg)
+	return p, nil
+}
+
+// start configures the node in the order that libzyre needs and starts it. A
+// node that fails to start must be ended.
+func (p *presence) start(cfg *config, plan plan, groups []string) error {
+	p.configure(cfg, plan)
+	if err := p.listen(cfg, plan); err != nil {
+		return err
+	}
+	for _, group := range groups {
+		p.join(group)
+	}
+	if err := p.openInbox(); err != nil {
+		return err
+	}
+	launch := func() error { return p.launch(cfg, plan) }
+	if err := startOn(plan.net, launch); err != nil {
+		return err
+	}
+	p.net, p.started = plan.net, true
+	p.log.Info("zyre: node started", "interface", plan.net.iface, "why", plan.why, "gossip", plan.gossip)
+	return nil
+}
+
+// launch starts the node, one of the process at a time. Left alone, libzyre
+// listens on the first port from 49152 on that is free: that of a node which
+// has just ended, whose late messages it would get.
+func (p *presence) launch(cfg *config, plan plan) error {
+	port := cfg.peerPort
+	if port == 0 && !plan.gossip && zyreHasDrafts() {
+		port = someTCPPort(plan.listenHost())
+	}
+	if port != 0 {
+		C.zg_set_peer_port(p.c, C.int(port))
+	}
+	if C.zg_start(p.c) != 0 {
+		return errors.New("zyre: libzyre could not start the node; its log may say why, see WithLogger")
+	}
+	return nil
+}
+
+func (p *presence) configure(cfg *config, plan plan) {
+	settings := C.zg_settings{
+		interval_ms: C.size_t(cfg.interval.Milliseconds()),
+		evasive_ms:  C.int(cfg.evasive.Milliseconds()),
+		expired_ms:  C.int(cfg.expired.Milliseconds()),
+		verbose:     cBool(cfg.logger.Enabled(noContext, slog.LevelDebug)),
+	}
+	if !plan.gossip {
+		settings.port = C.int(cfg.port) // which would turn gossip off
+	}
+	C.zg_configure(p.c, &settings)
+
+	var free cStrings
+	defer free.all()
+	if pair := cfg.cert.pair; cfg.cert.hasSecret() {
+		C.zg_set_cert(p.c, (*C.uint8_t)(&pair.Public[0]), (*C.uint8_t)(&pair.Secret[0]))
+	}
+	if cfg.zapDomain != "" {
+		C.zg_set_zap_domain(p.c, free.string(cfg.zapDomain))
+	}
+	for name, value := range cfg.headers {
+		C.zg_set_header(p.c, free.string(name), free.string(value))
+	}
+	for _, group := range cfg.contests {
+		C.zg_set_contest(p.c, free.string(group))
+	}
+	if cfg.advertised != "" {
+		C.zg_set_advertised_endpoint(p.c, free.string(cfg.advertised))
+	}
+}
+
+// listen opens the endpoint and the gossip of a node that has them.
+func (p *presence) listen(cfg *config, plan plan) error {
+	if !plan.gossip {
+		return nil
+	}
+	var free cStrings
+	defer free.all()
+	if C.zg_set_endpoint(p.c, free.string(plan.endpoint)) != 0 {
+		return fmt.Errorf("zyre: libzyre could not listen on %q", plan.endpoint)
+	}
+	for _, endpoint := range cfg.gossipBind {
+		C.zg_gossip_bind(p.c, free.string(endpoint))
+	}
+	for _, hub := range cfg.gossipConnect {
+		C.zg_gossip_connect(p.c, free.string(hub.endpoint), free.string(hub.key))
+	}
+	return nil
+}
+
+// openInbox gives a copy of the inbox's descriptor to Go's netpoller: a copy,
+// for the original is libzmq's to close.
+func (p *presence) openInbox() error {
+	fd, err := syscall.Dup(int(C.zg_inbox_fd(p.c)))
+	if err != nil {
+		return fmt.Errorf("zyre: descriptor of libzyre's inbox: %w", err)
+	}
+	syscall.CloseOnExec(fd)
+	p.ready = os.NewFile(uintptr(fd), "zyre inbox")
+	p.wait, err = p.ready.SyscallConn()
+	return err
+}
+
+// end stops the node if it runs, with the Stop event as the last one that is
+// collected, and destroys it.
+func (p *presence) end() {
+	if p.started {
+		C.zg_stop(p.c)
+		p.collect()
+		leaveNetwork(p.net)
+	}
+	if p.ready != nil {
+		_ = p.ready.Close() // also ends an await
+	}
+	p.draining.Lock()
+	p.ended = true
+	p.roster.clear()
+	p.draining.Unlock()
+	C.zg_destroy(p.c)
+	czmqLog.remove(p)
+}
+
+func (p *presence) join(group string) {
+	var free cStrings
+	defer free.all()
+	C.zg_join(p.c, free.string(group))
+}
+
+func (p *presence) leave(group string) {
+	var free cStrings
+	defer free.all()
+	C.zg_leave(p.c, free.string(group))
+}
+
+// peerAddress returns the endpoint that the node has connected to, or "".
+func (p *presence) peerAddress(id UUID) string {
+	var free cStrings
+	defer free.all()
+	address := C.zg_peer_address(p.c, free.string(id.String()))
+	defer C.free(unsafe.Pointer(address))
+	return C.GoString(address)
+}
+
+func (p *presence) requirePeer(id UUID, endpoint, key string) {
+	var free cStrings
+	defer free.all()
+	C.zg_require_peer(p.c, free.string(id.String()), free.string(endpoint), free.string(key))
+}
+
+func (p *presence) gossipUnpublish(id UUID) {
+	var free cStrings
+	defer free.all()
+	C.zg_gossip_unpublish(p.c, free.string(id.String()))
+}

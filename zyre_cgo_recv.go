@@ -1,0 +1,235 @@
+//go:build cgo && !purego
+
+package zyre
+
+/*
+#cgo noescape zg_drain
+#cgo nocallback zg_drain
+#include "zyre_cgo.h"
+*/
+import "C"
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"os"
+	"time"
+	"unsafe"
+)
+
+// collect moves what libzyre's socket has into the inbox, without waiting,
+// and reports whether there was anything. Anybody may call it.
+func (p *presence) collect() (some bool) {
+	p.draining.Lock()
+	defer p.draining.Unlock()
+	p.collected = time.Now()
+	for !p.ended && !p.stopped && C.zg_drain(p.c) > 0 {
+		some = true
+		p.events = p.decode(p.events[:0])
+		p.in.push(p.events)
+		clear(p.events) // the inbox has them; keep nothing alive here
+	}
+	return some
+}
+
+// update collects on behalf of a query, and wakes the one who waits at the
+// socket: he will not hear of what was collected.
+func (p *presence) update() {
+	if p.collect() {
+		p.interrupt()
+	}
+}
+
+// updateEvery is update for those who ask often: it spares them most of it.
+func (p *presence) updateEvery(d time.Duration) {
+	p.draining.Lock()
+	due := time.Since(p.collected) > d
+	p.draining.Unlock()
+	if due {
+		p.update()
+	}
+}
+
+// await returns when there may be an event in the inbox, when the context is
+// done, when the presence has ended, or for no reason. It waits in Go's
+// netpoller and holds no thread. There must be one caller at a time, who has
+// the inbox's seat.
+//
+// The socket's descriptor is edge-triggered: it says that something has come
+// since the socket was last found empty. So it is drained until empty before
+// the wait; the netpoller remembers what comes in between.
+func (p *presence) await(ctx context.Context) {
+	if ctx.Done() != nil {
+		stop := context.AfterFunc(ctx, p.interrupt)
+		defer stop()
+	}
+	err := p.wait.Read(p.arrived)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		// First this, then another look at the inbox: whoever interrupts
+		// from now on is heard.
+		_ = p.ready.SetReadDeadline(time.Time{})
+	}
+}
+
+// arrived has the form that RawConn.Read wants.
+func (p *presence) arrived(uintptr) bool { return p.collect() || p.in.some() }
+
+// interrupt ends an await. Coming late it ends the next one, which does no
+// harm.
+func (p *presence) interrupt() { _ = p.ready.SetReadDeadline(time.Unix(1, 0)) }
+
+// decode appends the events of the batch that zg_drain has left. Their bytes
+// share one copy of it, their frames one slice. Stop is the last event, even
+// if libzyre has more to say.
+func (p *presence) decode(events []Event) []Event {
+	batch := bytes.Clone(unsafe.Slice((*byte)(p.c.batch), int(p.c.size)))
+	frames := make([][]byte, 0, int(p.c.frames))
+	messages, size := 0, 0
+	for len(batch) > 0 && !p.stopped {
+		first := len(frames)
+		frames, batch = cutMessage(frames, batch)
+		ev, ok := p.roster.event(frames[first:len(frames):len(frames)])
+		if !ok {
+			continue
+		}
+		if ev.Msg != nil {
+			messages++
+			size += ev.bytes()
+		}
+		events = p.roster.admit(events, ev)
+		p.stopped = ev.Type == Stop
+	}
+	p.counts.received(messages, size)
+	return events
+}
+
+// bytes returns the size of the message of an event.
+func (e *Event) bytes() (n int) {
+	for _, f := range e.Msg {
+		n += len(f)
+	}
+	return n
+}
+
+// cutMessage appends the frames of the first message of a batch, and returns
+// what follows it. Slices are limited to their bytes: their owner may append.
+func cutMessage(frames [][]byte, batch []byte) (_ [][]byte, rest []byte) {
+	count, batch := cutLength(batch)
+	for range count {
+		var n int
+		n, batch = cutLength(batch)
+		frames = append(frames, batch[:n:n])
+		batch = batch[n:]
+	}
+	return frames, batch
+}
+
+func cutLength(b []byte) (int, []byte) {
+	return int(binary.NativeEndian.Uint32(b)), b[4:]
+}
+
+// event decodes a message of libzyre: what happened, to whom, and their name,
+// then what belongs to the kind of event. It reports false for a message that
+// is none, which a later libzyre might send. Only a collector calls it.
+func (r *roster) event(frames [][]byte) (ev Event, ok bool) {
+	if len(frames) < 3 {
+		return ev, false
+	}
+	if n, err := hex.Decode(ev.Peer[:], frames[1]); n != len(ev.Peer) || err != nil {
+		return ev, false
+	}
+	ev.Name = r.nameOf(ev.Peer, frames[2])
+	more := frames[3:]
+	switch string(frames[0]) {
+	case "WHISPER":
+		ev.Type, ev.Msg = Whisper, more
+	case "SHOUT":
+		ev.Type = Shout
+		if len(more) < 1 {
+			return ev, false
+		}
+		ev.Group, ev.Msg = r.groupOf(more[0]), more[1:]
+	case "ENTER":
+		ev.Type = Enter
+		return ev, decodeEnter(&ev, more)
+	case "JOIN":
+		return r.groupEvent(ev, Join, more)
+	case "LEAVE":
+		return r.groupEvent(ev, Leave, more)
+	case "LEADER":
+		return r.groupEvent(ev, Leader, more)
+	case "EVASIVE":
+		ev.Type = Evasive
+	case "SILENT":
+		ev.Type = Silent
+	case "EXIT":
+		ev.Type = Exit
+	case "STOP":
+		ev.Type = Stop
+	}
+	return ev, ev.Type != 0
+}
+
+func (r *roster) groupEvent(ev Event, t EventType, more [][]byte) (Event, bool) {
+	if len(more) < 1 {
+		return ev, false
+	}
+	ev.Type, ev.Group = t, r.groupOf(more[0])
+	return ev, true
+}
+
+// decodeEnter reads headers, which libzyre leaves out if there are none, and
+// the address.
+func decodeEnter(ev *Event, more [][]byte) bool {
+	if len(more) == 0 {
+		return false
+	}
+	if len(more) > 1 {
+		ev.Headers = decodeHeaders(more[0])
+	}
+	ev.Addr = string(more[len(more)-1])
+	return true
+}
+
+// decodeHeaders reads a packed zhash: the number of entries in 4 bytes, then
+// each name behind its length in 1 byte and each value behind its in 4.
+func decodeHeaders(b []byte) map[string]string {
+	if len(b) < 4 {
+		return nil
+	}
+	count := binary.BigEndian.Uint32(b)
+	if b = b[4:]; count == 0 {
+		return nil
+	}
+	headers := make(map[string]string)
+	for range count {
+		var name, value string
+		var ok bool
+		if name, b, ok = cutString(b, 1); !ok {
+			break
+		}
+		if value, b, ok = cutString(b, 4); !ok {
+			break
+		}
+		headers[name] = value
+	}
+	return headers
+}
+
+// cutString cuts a string behind a length of so many big-endian bytes.
+func cutString(b []byte, lengthBytes int) (s string, rest []byte, ok bool) {
+	if len(b) < lengthBytes {
+		return "", nil, false
+	}
+	n := 0
+	for _, c := range b[:lengthBytes] {
+		n = n<<8 | int(c)
+	}
+	if b = b[lengthBytes:]; len(b) < n {
+		return "", nil, false
+	}
+	return string(b[:n]), b[n:], true
+}

@@ -1,0 +1,39 @@
+// # Where the engines differ
+//
+// Both keep what this documentation says, but for the following, which
+// libzyre cannot be brought to from outside.
+//
+//   - Loopback: libzyre sends no beacons there; Start answers
+//     [ErrNoInterface]. Gossip works.
+//   - Several names in [WithInterface] are [errors.ErrUnsupported]: czmq has
+//     one interface. With "*" libzyre tells peers the name of the machine,
+//     which they must be able to resolve.
+//   - czmq has one multicast group and IPv6 setting for the process. While a
+//     node with IPv6 runs, another with other settings is
+//     [errors.ErrUnsupported]. A czmq built without draft functions, as most
+//     are, takes the IPv4 group from ZSYS_IPV4_MCAST_ADDRESS alone.
+//   - [WithBeacon] beside gossip is [errors.ErrUnsupported]: libzyre turns
+//     beacons off.
+//   - CURVE: [WithAllowedKeys] is [errors.ErrUnsupported], libzyre asks a ZAP
+//     handler of the process instead, see [WithZAPDomain]. Gossip with CURVE
+//     and GossipUnpublish need a czmq with draft functions; without them it
+//     would go on in clear.
+//   - [WithSilentTimeout] has no effect: libzyre keeps it in the variable of
+//     the evasive timeout. A peer is silent one second after it was evasive.
+//   - [WithInboxLimit] and [WithSendTimeout] have no effect: nothing holds a
+//     peer back, so memory grows with what the application does not read, and
+//     with what peers do not take. From 100 messages for each millisecond of
+//     the expired timeout on, libzyre drops all that waits for a peer and
+//     says nothing; later there is an Exit and an Enter. [WithSendLimit]
+//     bounds what waits for libzyre's thread, not for a peer.
+//   - Stop does not wait for what was sent before: the farewell goes another
+//     way and may overtake it.
+//   - [Evasive] means that a peer had nothing to say; libzyre asks it only
+//     then, and looks after its peers only when it has nothing else to do.
+//   - A peer that breaks the protocol, for example with a JOIN of a wrong
+//     status, or a lack of file descriptors makes libzyre abort the process.
+//     The fallback survives both.
+//   - [Stats]: Dropped, Reconnects, Refused and QueuedBytes stay zero; libzyre
+//     does not tell.
+//   - It needs a POSIX system: on Windows build with the tag purego.
+package zyre

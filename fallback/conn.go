@@ -13,6 +13,7 @@ import (
 type link struct {
 	net.Conn
 	raw    syscall.RawConn
+	often  bool         // see retransmitOften
 	pieces net.Buffers  // room for the pieces of a batch
 	vec    net.Buffers  // those that are being written
 	sealer *zmtp.Sealer // nil: NULL

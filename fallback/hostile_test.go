@@ -81,7 +81,11 @@ func (v *victim) suffer(t *testing.T, attacks []hostile.Attack) cost {
 	}
 	v.fence(t)
 	v.blameless(t)
-	t.Log(c)
+	if raceEnabled {
+		t.Logf("%+.1f MiB live; resident is what the race detector keeps", mebibytes(c.after.Live-c.before.Live))
+	} else {
+		t.Log(c)
+	}
 	return c
 }
 

@@ -158,6 +158,7 @@ func (p *peer) dial() (*link, *zmtp.Reader, zmtp.Remote, error) {
 		return nil, nil, zmtp.Remote{}, err
 	}
 	c := newLink(conn)
+	c.retransmitOften()
 	p.pr.interruptBy(p, func() { c.Close() })
 	c.SetDeadline(time.Now().Add(helloTimeout))
 	rd, remote, err := zmtp.Handshake(c, p.pr.dealer(p.key), maxBackTalk)

@@ -95,6 +95,9 @@ func (s *sender) offer(kind zre.Kind, group string, frames [][]byte) (ticket uin
 
 // push appends a message with the next sequence number; mu is held.
 func (s *sender) push(kind zre.Kind, group string, frames [][]byte) (ticket uint64, referred bool) {
+	if s.unreached() {
+		s.stall()
+	}
 	seq := s.nextSeq()
 	referred = s.tail().message(kind, seq, group, frames)
 	s.queued++
@@ -119,7 +122,10 @@ func (s *sender) await(ticket uint64) bool {
 	return true
 }
 
-// stall notes that the queue is full; mu is held.
+// unreached tells whether there never was a connection; mu is held.
+func (s *sender) unreached() bool { return s.conn == nil && s.wrote == 0 }
+
+// stall notes that the queue does not move; mu is held.
 func (s *sender) stall() {
 	if s.stalled.IsZero() {
 		s.stalled = time.Now()
@@ -196,7 +202,7 @@ func (s *sender) waits() int { return s.queue.size() + s.wrap.later.size() }
 // back must stay shorter than a round of sequence numbers.
 func (s *sender) full(times int) bool {
 	limit := s.limit
-	if s.conn == nil && s.wrote == 0 {
+	if s.unreached() {
 		limit = min(limit, unreachedLimit)
 	}
 	return s.waits() >= times*limit || s.wrap.later.frames >= times*maxHeld
@@ -230,6 +236,9 @@ func (s *sender) attach(c *link, hello []byte) {
 		s.framed++
 	}
 	s.conn = c
+	if !s.stalled.IsZero() {
+		s.stalled = time.Now() // for want of a connection
+	}
 	s.kick()
 }
 
@@ -291,11 +300,13 @@ func (s *sender) within(d time.Duration, done func() bool) {
 // stuckSince returns since when the peer takes nothing of what waits for it,
 // or zero if it does. A kernel that is full lets nothing be written before a
 // third of it has gone, megabytes; so of one who reads slowly it shows by
-// what the kernel holds that he does.
+// what the kernel holds that he does. One that was never reached may take its
+// time until its queue is full, and no longer: else a crowd of such peers could
+// hold back those who shout for one send timeout after the other.
 func (s *sender) stuckSince() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.wrap.held {
+	if s.wrap.held || s.unreached() && !s.full(1) {
 		return time.Time{}
 	}
 	if !s.stalled.IsZero() && s.conn != nil {

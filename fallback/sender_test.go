@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gozyre/zyre/fallback/internal/zmtp"
@@ -293,4 +294,39 @@ func BenchmarkSender(b *testing.B) {
 			b.StopTimer()
 		})
 	}
+}
+
+// A peer that was never reached has until its queue is full, but then the time
+// counts in which it has taken nothing of it.
+func TestUnreachedIsStuckSinceItsFirstMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSender(1<<20, &pace{})
+		first := time.Now()
+		frames := [][]byte{make([]byte, unreachedLimit/3)}
+		for range 3 {
+			if since := s.stuckSince(); !since.IsZero() {
+				t.Fatalf("stuck since %v with room left", since)
+			}
+			if _, _, ok := s.offer(zre.KindShout, "G", frames); !ok {
+				t.Fatal("no room")
+			}
+			time.Sleep(time.Minute)
+		}
+		if _, _, ok := s.offer(zre.KindShout, "G", frames); ok {
+			t.Fatal("room for more than the limit")
+		}
+		if since := s.stuckSince(); !since.Equal(first) {
+			t.Errorf("stuck since %v, not %v", since, first)
+		}
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		s.attach(newLink(near), nil)
+		if since := s.stuckSince(); !since.Equal(time.Now()) {
+			t.Errorf("stuck since %v, before it was reached", since)
+		}
+		s.close()
+		near.Close()
+		synctest.Wait()
+	})
 }

@@ -63,6 +63,9 @@ func (k *ticking) enter() {
 	pr.mu.Lock()
 	p.name, p.entered, p.greeted, p.dialled = "peer", true, true, true
 	pr.entered.set(p.id, p)
+	p.out.mu.Lock()
+	p.out.wrote = 1 // the HELLO
+	p.out.mu.Unlock()
 	pr.mu.Unlock()
 	pr.node.inbox.put(&p.src, []Event{p.event(Enter)}, 0)
 	k.events()

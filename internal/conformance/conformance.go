@@ -4,7 +4,7 @@
 //
 // Each test has a network of its own, told from the others by its UDP port,
 // so tests run in parallel. Nothing sleeps to wait: a test reads events until
-// the one that it expects, and fails after a minute.
+// the one that it expects, and fails when its patience is over.
 //
 // [Launch] and [Serve] run nodes in processes of their own, which a test can
 // kill, stop, or start inside a host of package netlab.

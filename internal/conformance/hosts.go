@@ -119,10 +119,12 @@ func partitionAndHeal(m *mesh) {
 	m.talk(a, c, 10)
 }
 
-// lossyLink: loss slows messages down, and that is all.
+// lossyLink: loss slows messages down, and that is all. With more of it the
+// kernel's pauses, each twice the last, become longer than any test's patience
+// now and then; package faults has that for the engine that does without them.
 func lossyLink(m *mesh) {
 	_, hosts, nodes := m.settled(2, Options{})
-	hosts[1].Loss(20)
+	hosts[1].Loss(10)
 	m.talk(nodes[0], nodes[1], 200)
 }
 

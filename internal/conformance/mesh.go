@@ -16,7 +16,7 @@ import (
 
 // patience bounds each test. It is no figure to be met, only longer than
 // anything takes on the slowest machine that still works.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // long is a timeout that does not happen in a test. What happens all the same
 // was caused by something else.

@@ -26,6 +26,7 @@ var faults = []struct {
 	{"Reordering", 3, patient, line(netlab.Line{Delay: 5 * time.Millisecond, Reorder: 25}), unharmed},
 	{"Duplication", 3, patient, line(netlab.Line{Duplicate: 25}), unharmed},
 	{"ShortPartition", 3, tenacious, nil, shortPartition},
+	{"Outage", 2, enduring, nil, outage},
 	{"LongPartition", 4, tenacious, nil, longPartition},
 	{"AsymmetricPartition", 3, nil, nil, asymmetricPartition},
 	{"ResetConnections", 3, patient, line(netlab.Line{}), resetConnections},
@@ -156,6 +157,22 @@ func shortPartition(n *network) {
 	a, b := n.alive[0], n.alive[1]
 	n.lab.Partition(n.hosts[0], n.hosts[1])
 	n.until("both are evasive", func() bool { return a.sees(b).Notes[evasive] > 0 && b.sees(a).Notes[evasive] > 0 })
+	n.lab.Heal()
+	exchange(50)(n)
+	n.unbroken()
+}
+
+// enduring nodes do not give up anybody.
+func enduring(s *Spec) {
+	s.Expired = time.Hour
+	tenacious(s)
+}
+
+// outage: that a connection is dead is for the nodes to say, and not for the
+// kernel after so many retransmissions.
+func outage(n *network) {
+	n.lab.Partition(n.hosts[0], n.hosts[1])
+	time.Sleep(20 * time.Second) // more than sixteen of them, once a second
 	n.lab.Heal()
 	exchange(50)(n)
 	n.unbroken()

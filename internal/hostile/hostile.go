@@ -85,7 +85,7 @@ const patience = 60 * time.Second
 
 // prompt is how long it may take the victim to close a connection at once. It
 // is less than what makes it close any.
-const prompt = 5 * time.Second
+const prompt = 8 * time.Second
 
 // Close ends all connections and listeners of the attack.
 func (s *Scene) Close() {

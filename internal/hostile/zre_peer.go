@@ -275,7 +275,7 @@ func crowd(s *Scene) error {
 		c.Hello(HelloAt(netip.AddrPortFrom(s.Addr, uint16(62000+i)), s.Group))
 		conns = append(conns, c)
 	}
-	return s.lastsUntilDropped(5*s.Limits.Send+prompt, conns...)
+	return s.lastsUntilDropped(time.Duration(len(conns)/3)*s.Limits.Send, conns...)
 }
 
 // lastsUntilDropped gives signs of life, for whose lack the victim would

@@ -24,6 +24,7 @@ type inbound struct {
 	rd     *zmtp.Reader
 	id     UUID
 	done   chan struct{} // closed when the reader has ended
+	back   chan error    // sends it back when it was lent
 	number uint64        // of the connection, in the order in which they came
 
 	// Guarded by the presence's lock.
@@ -41,6 +42,8 @@ type inbound struct {
 	slab   [][]byte // room for the frames of many messages; slab[first:] are this one's
 	first  int
 	length int
+	onLoan bool   // the application reads
+	later  []byte // a command that it has read
 
 	// What the last read brought.
 	events   []Event
@@ -110,24 +113,64 @@ func (in *inbound) shakeHands() error {
 func (in *inbound) read(untilEntered bool) error {
 	for {
 		err := in.cut()
+		delivered := len(in.events) > 0
 		if !in.deliver() {
 			return errRemoved
 		}
 		if err != nil || untilEntered && in.peer != nil {
 			return err
 		}
-		if in.begun && in.lent {
-			in.rd.Keep()
+		if delivered && in.pr.node.inbox.lend(in) {
+			if err := in.wait(); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := in.hold(); err != nil {
 			return err
 		}
-		if err := in.rd.Fill(); err != nil {
+		if err := in.fill(); err != nil {
 			return err
 		}
-		// Who sends a large message over a slow link can say nothing else meanwhile.
-		in.heard = in.heard || in.begun || in.rd.Partial()
 	}
+}
+
+// fill reads once.
+func (in *inbound) fill() error {
+	if in.begun && in.lent {
+		in.rd.Keep()
+	}
+	err := in.rd.Fill()
+	// Who sends a large message over a slow link can say nothing else meanwhile.
+	in.heard = in.heard || err == nil && (in.begun || in.rd.Partial())
+	return err
+}
+
+// readLent reads once for the application.
+func (in *inbound) readLent() error {
+	if err := in.fill(); err != nil {
+		return err
+	}
+	err := in.cut()
+	if !in.deliver() {
+		return errRemoved
+	}
+	return err
+}
+
+// wait sleeps while the connection is lent, and takes what came for it then.
+func (in *inbound) wait() error {
+	err := <-in.back
+	in.onLoan = false
+	switch {
+	case err != errNotHere:
+		return err
+	case len(in.later) > 0:
+		err = in.command(in.later)
+		in.later = in.later[:0]
+		return err
+	}
+	return in.whole()
 }
 
 // hold keeps count of the memory that those who are no peers yet take
@@ -154,10 +197,14 @@ func (in *inbound) cut() error {
 		if !ok || err != nil {
 			return err
 		}
-		if flags&zmtp.Command != 0 {
-			err = in.command(body)
-		} else {
+		switch {
+		case flags&zmtp.Command == 0:
 			err = in.frame(flags, body)
+		case in.onLoan:
+			in.later = append(in.later[:0], body...)
+			err = errNotHere
+		default:
+			err = in.command(body)
 		}
 		if err != nil {
 			return err
@@ -176,7 +223,11 @@ func (in *inbound) deliver() bool {
 	if len(in.events) == 0 {
 		return true
 	}
-	ok := in.pr.node.inbox.put(&in.peer.src, in.events, in.bytes)
+	put := in.pr.node.inbox.put
+	if in.onLoan {
+		put = in.pr.node.inbox.putNow
+	}
+	ok := put(&in.peer.src, in.events, in.bytes)
 	in.peer.touch() // it may have waited for us, and not we for it
 	in.pr.node.received.Add(uint64(in.messages))
 	in.pr.node.receivedBytes.Add(uint64(in.bytes))
@@ -218,6 +269,14 @@ func (in *inbound) frame(flags byte, body []byte) error {
 	if flags&zmtp.More != 0 {
 		return nil
 	}
+	if in.onLoan && !zre.IsContent(in.head) {
+		return errNotHere
+	}
+	return in.whole()
+}
+
+// whole acts on a message that has arrived whole.
+func (in *inbound) whole() error {
 	content := in.slab[in.first:len(in.slab):len(in.slab)]
 	in.first = len(in.slab)
 	in.begun = false

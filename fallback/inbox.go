@@ -28,7 +28,9 @@ type inbox struct {
 	ready  []Event
 	next   int
 
-	wake   chan struct{} // holds one token while there may be events
+	loan   loan
+	idle   atomic.Int32  // how many wait in get; it grows with mu held
+	wake   chan struct{} // holds one token while there may be events for them
 	closeC chan struct{}
 	done   atomic.Bool // closed, for the reading half
 }
@@ -40,6 +42,7 @@ type source struct {
 	entered bool
 	exited  bool
 	blocked bool // its reader waits for room
+	awaited bool // its last events found a Recv that waited
 }
 
 func newInbox(limit int) *inbox {
@@ -52,20 +55,32 @@ func newInbox(limit int) *inbox {
 // if the peer has exited, whose events are dropped then.
 func (b *inbox) put(s *source, events []Event, bytes int) bool {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	for b.bytes+b.taken >= b.limit && !b.closed && !s.exited {
 		s.blocked = true
 		b.room.Wait()
 		s.blocked = false
 	}
+	return b.fill(s, events, bytes)
+}
+
+// putNow is put without the wait, for the application that would make room.
+func (b *inbox) putNow(s *source, events []Event, bytes int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fill(s, events, bytes)
+}
+
+// fill is called with mu held.
+func (b *inbox) fill(s *source, events []Event, bytes int) bool {
 	if b.closed || s.exited {
-		b.mu.Unlock()
 		return false
 	}
 	if !s.entered && events[0].Kind == Enter {
 		s.entered = true
 	}
+	s.awaited = b.idle.Load() > 0
 	b.add(events, bytes+len(events)*eventOverhead)
-	b.mu.Unlock()
 	return true
 }
 
@@ -129,9 +144,14 @@ func (b *inbox) add(events []Event, bytes int) {
 	b.events = append(b.events, events...)
 	b.bytes += bytes
 	b.signal()
+	b.stopReading()
 }
 
+// signal wakes one who waits in get, if there is one.
 func (b *inbox) signal() {
+	if b.idle.Load() == 0 {
+		return
+	}
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -147,13 +167,42 @@ func (b *inbox) get(ctx context.Context) (Event, error) {
 		if ev, ok := b.pop(); ok {
 			return ev, nil
 		}
-		select {
-		case <-b.wake:
-		case <-b.closeC:
-			return Event{}, ErrClosed
-		case <-ctx.Done():
-			return Event{}, ctx.Err()
+		switch in, wait := b.sitDown(); {
+		case in != nil:
+			b.readLent(ctx, in)
+		case wait:
+			if err := b.await(ctx); err != nil {
+				return Event{}, err
+			}
 		}
+	}
+}
+
+// sitDown is for a Recv that found nothing: it has borrowed a connection to
+// read, or is one who waits, or there is something by now.
+func (b *inbox) sitDown() (in *inbound, wait bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.events) > 0 {
+		return nil, false
+	}
+	if in := b.borrow(); in != nil {
+		return in, false
+	}
+	b.idle.Add(1)
+	return nil, true
+}
+
+// await waits until there may be an event.
+func (b *inbox) await(ctx context.Context) error {
+	defer b.idle.Add(-1)
+	select {
+	case <-b.wake:
+		return nil
+	case <-b.closeC:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -166,7 +215,7 @@ func (b *inbox) pop() (ev Event, ok bool) {
 	ev = b.ready[b.next]
 	b.ready[b.next] = Event{} // its frames are the caller's now
 	b.next++
-	if b.next < len(b.ready) && len(b.wake) == 0 {
+	if b.next < len(b.ready) {
 		b.signal() // for another goroutine in get
 	}
 	return ev, true
@@ -178,10 +227,10 @@ func (b *inbox) take() bool {
 	defer b.mu.Unlock()
 	full := b.bytes+b.taken >= b.limit
 	b.taken = 0
+	if full {
+		b.room.Broadcast()
+	}
 	if b.closed || len(b.events) == 0 {
-		if full {
-			b.room.Broadcast()
-		}
 		return false
 	}
 	empty := b.ready[:0]
@@ -191,9 +240,6 @@ func (b *inbox) take() bool {
 	b.ready, b.next = b.events, 0
 	b.taken = b.bytes
 	b.events, b.bytes = empty, 0
-	if full {
-		b.room.Broadcast()
-	}
 	return true
 }
 
@@ -210,6 +256,10 @@ func (b *inbox) close() {
 	b.closed = true
 	b.done.Store(true)
 	b.events = nil
+	b.recall()
+	if b.loan.unwatch != nil {
+		b.loan.unwatch()
+	}
 	close(b.closeC)
 	b.room.Broadcast()
 }

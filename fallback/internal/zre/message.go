@@ -76,6 +76,11 @@ var (
 	ErrForeign = errors.New("zre: not a message of this protocol and version")
 )
 
+// IsContent tells whether a first frame says that it is a WHISPER or a SHOUT.
+func IsContent(frame []byte) bool {
+	return len(frame) >= HeaderSize && (Kind(frame[2]) == KindWhisper || Kind(frame[2]) == KindShout)
+}
+
 // Message is a decoded first frame. Group and ID are parts of that frame,
 // not copies: they are valid as long as its bytes are.
 type Message struct {

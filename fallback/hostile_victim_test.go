@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 		beVictim(port)
 		return
 	}
+	flag.Set("test.parallel", "4") // attacks wait more than they work; the command line may say otherwise
 	os.Exit(m.Run())
 }
 

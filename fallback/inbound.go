@@ -36,14 +36,15 @@ type inbound struct {
 	held    int // bytes of the presence's allowance for strangers
 
 	// The message that is being read.
-	head   []byte // a copy, so that it can be read over many reads
-	begun  bool
-	lent   bool     // content aliases the reader's buffer
-	slab   [][]byte // room for the frames of many messages; slab[first:] are this one's
-	first  int
-	length int
-	onLoan bool   // the application reads
-	later  []byte // a command that it has read
+	head    []byte // a copy, so that it can be read over many reads
+	begun   bool
+	lent    bool     // content aliases the reader's buffer
+	slab    [][]byte // room for the frames of many messages; slab[first:] are this one's
+	first   int
+	slabbed int // bytes in it
+	length  int
+	onLoan  bool   // the application reads
+	later   []byte // a command that it has read
 
 	// What the last read brought.
 	events   []Event
@@ -69,7 +70,11 @@ var (
 	errTakenOver = errors.New("the identity or endpoint of a live peer")
 )
 
-const slabSize = 256
+// A slab has room for so many frames, and is left when they have so many bytes.
+const (
+	slabSize  = 256
+	slabBytes = 64 << 10
+)
 
 // run makes a peer of who has connected. The peer's messages are then read by
 // another goroutine: shaking hands takes more stack than reading, which this
@@ -257,7 +262,7 @@ func (in *inbound) frame(flags byte, body []byte) error {
 		in.head = append(in.head[:0], body...)
 	} else {
 		in.lent = in.lent || flags&zmtp.Own == 0
-		in.addContent(body)
+		in.addContent(body, flags&zmtp.Own != 0)
 	}
 	limit := rule.MaxMessage + maxHello
 	if in.peer == nil {
@@ -283,13 +288,20 @@ func (in *inbound) whole() error {
 	return in.message(in.head, content)
 }
 
-func (in *inbound) addContent(body []byte) {
-	if len(in.slab) == cap(in.slab) {
-		part := in.slab[in.first:]
-		in.slab = append(make([][]byte, 0, max(slabSize, 2*len(part))), part...)
-		in.first = 0
+// addContent adds a frame to the message. Who keeps a message keeps all frames
+// in its slab: so these are few where they are large.
+func (in *inbound) addContent(body []byte, own bool) {
+	part := in.slab[in.first:]
+	if in.slabbed >= slabBytes && len(part) == 0 || len(in.slab) == cap(in.slab) {
+		room := slabSize
+		if own {
+			room = 1
+		}
+		in.slab = append(make([][]byte, 0, max(room, 2*len(part))), part...)
+		in.first, in.slabbed = 0, 0
 	}
 	in.slab = append(in.slab, body)
+	in.slabbed += len(body)
 	in.length += len(body)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -208,4 +209,33 @@ func BenchmarkTCP(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 		})
 	}
+}
+
+// TestKeptMessageKeepsLittle: who keeps one message does not keep those that
+// came with it.
+func TestKeptMessageKeepsLittle(t *testing.T) {
+	const count, size = 100, 1 << 20
+	a, b := meet(t)
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC() // the first one finds what has a finalizer
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	go func() {
+		frame := make([]byte, size)
+		for range count {
+			a.Whisper(b.UUID(), frame)
+		}
+	}()
+	var last Event
+	for range count {
+		last = expect(t, b, Whisper)
+	}
+	if after := heap(); after > before+count*size/2 {
+		t.Errorf("one of %d messages keeps %d MiB", count, (after-before)>>20)
+	}
+	runtime.KeepAlive(last)
 }

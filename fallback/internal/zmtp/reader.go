@@ -4,7 +4,7 @@ import "io"
 
 const (
 	minChunk = 512       // what an idle connection holds
-	maxChunk = 64 << 10  // what a busy one reads at a time
+	maxChunk = 128 << 10 // what a busy one reads at a time
 	ownFrame = 8 << 10   // from this size on a frame has a buffer of its own
 	maxAhead = 256 << 10 // allocated at most before the bytes are there
 
@@ -80,11 +80,21 @@ func (r *Reader) next() (flags byte, body []byte, ok bool, err error) {
 		return flags, r.buf[start:end:end], true, nil
 	}
 	if size >= ownFrame {
-		r.own = append(make([]byte, 0, min(size, maxAhead)), r.buf[start:r.w]...)
+		r.own = append(ahead(size), r.buf[start:r.w]...)
 		r.ownSize, r.ownFlags = size, flags
 		r.r = r.w
 	}
 	return 0, nil, false, nil
+}
+
+// ahead returns room for a frame of that size: all of it where that is there
+// already, else only so much that nobody can make us allocate what he does
+// not send.
+func ahead(size int) []byte {
+	if b := pooled(size, size <= maxAhead); b != nil {
+		return b[:0]
+	}
+	return make([]byte, 0, min(size, maxAhead))
 }
 
 func (r *Reader) nextOwn() (byte, []byte, bool, error) {
@@ -121,9 +131,7 @@ func (r *Reader) Fill() error {
 
 func (r *Reader) fillOwn() error {
 	if len(r.own) == cap(r.own) {
-		grown := make([]byte, len(r.own), min(r.ownSize, 4*len(r.own)))
-		copy(grown, r.own)
-		r.own = grown
+		r.own = append(buffer(min(r.ownSize, 4*len(r.own)))[:0], r.own...)
 	}
 	n, err := r.src.Read(r.own[len(r.own):cap(r.own)])
 	r.own = r.own[:len(r.own)+n]
@@ -154,7 +162,7 @@ func (r *Reader) makeRoom() {
 		size = min(4*size, maxChunk)
 	}
 	size = max(size, 2*unread)
-	buf := make([]byte, size)
+	buf := buffer(size)
 	copy(buf, r.buf[r.r:r.w])
 	r.buf, r.r, r.w, r.kept, r.full = buf, 0, unread, false, false
 }

@@ -1,0 +1,128 @@
+package zmtp
+
+import (
+	"math/bits"
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// Large buffers go to the application with the messages in them, and nobody
+// gives them back. Fresh ones cost more than all else that is done for a
+// message: the kernel clears the pages, Go clears them again, and soon collects
+// them. So the collector gives back the buffers that nobody refers to any more:
+// they have a finalizer, which keeps them for the next read.
+
+const (
+	minPooled = 64 << 10
+	maxPooled = 1 << 20
+
+	// poolLimit bounds the buffers that are out and those that are free
+	// together, in bytes. What is needed beyond is for the collector.
+	poolLimit = 32 << 20
+
+	// poolIdle is how long free buffers are kept that nobody needs.
+	poolIdle = time.Second
+)
+
+// pool has the free buffers of the process by class: those of class c have
+// minPooled<<c bytes.
+var pool struct {
+	mu    sync.Mutex
+	free  [classes][]*byte
+	owned int // bytes in buffers that have come from here, free or not
+	last  time.Time
+	timed bool // trim will run
+}
+
+const classes = 5
+
+// classOf returns the class of buffers that suit a size, or -1.
+func classOf(size int) int {
+	if size > maxPooled || size <= minPooled*3/4 {
+		return -1
+	}
+	c := max(bits.Len(uint(size-1))-bits.Len(minPooled-1), 0)
+	if size <= minPooled<<c*3/4 {
+		return -1
+	}
+	return c
+}
+
+// buffer returns a buffer of that length, with any content.
+func buffer(size int) []byte {
+	if b := pooled(size, true); b != nil {
+		return b
+	}
+	return make([]byte, size)
+}
+
+// pooled returns a free buffer, or if it may, a new one for the pool. It is
+// nil if there is none.
+func pooled(size int, fresh bool) []byte {
+	c := classOf(size)
+	if c < 0 {
+		return nil
+	}
+	b := take(c, fresh)
+	if b == nil {
+		return nil
+	}
+	runtime.SetFinalizer(b, giveBack[c])
+	return unsafe.Slice(b, minPooled<<c)[:size:size]
+}
+
+func take(c int, fresh bool) *byte {
+	full := minPooled << c
+	pool.mu.Lock()
+	if n := len(pool.free[c]); n > 0 {
+		b := pool.free[c][n-1]
+		pool.free[c][n-1] = nil
+		pool.free[c] = pool.free[c][:n-1]
+		pool.last = time.Now()
+		pool.mu.Unlock()
+		return b
+	}
+	fresh = fresh && pool.owned+full <= poolLimit
+	if fresh {
+		pool.owned += full
+	}
+	pool.mu.Unlock()
+	if !fresh {
+		return nil
+	}
+	return unsafe.SliceData(make([]byte, full))
+}
+
+// giveBack has the finalizer of each class.
+var giveBack [classes]func(*byte)
+
+func init() {
+	for c := range giveBack {
+		giveBack[c] = func(b *byte) {
+			pool.mu.Lock()
+			defer pool.mu.Unlock()
+			pool.free[c] = append(pool.free[c], b)
+			if !pool.timed {
+				pool.timed = true
+				time.AfterFunc(poolIdle, trim)
+			}
+		}
+	}
+}
+
+// trim lets go of the free buffers once none was needed for a while.
+func trim() {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	if time.Since(pool.last) < poolIdle {
+		time.AfterFunc(poolIdle, trim)
+		return
+	}
+	pool.timed = false
+	for c := range pool.free {
+		pool.owned -= len(pool.free[c]) * (minPooled << c)
+		pool.free[c] = nil
+	}
+}

@@ -1,0 +1,128 @@
+package zmtp
+
+import (
+	"bytes"
+	"hash/crc32"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+)
+
+func poolState() (owned, free int) {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	for _, f := range pool.free {
+		free += len(f)
+	}
+	return pool.owned, free
+}
+
+// collect lets the collector give back what nobody refers to, until ok.
+func collect(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
+		}
+		runtime.GC()
+	}
+}
+
+func TestBufferSizes(t *testing.T) {
+	for size := 1; size <= 2*maxPooled; size += size/7 + 1 {
+		for _, size := range []int{size - 1, size, size + 1} {
+			c := classOf(size)
+			if c < 0 {
+				continue
+			}
+			if full := minPooled << c; c >= classes || full < size || full > size*4/3+1 {
+				t.Errorf("%d bytes are of class %d", size, c)
+			}
+		}
+	}
+	for _, size := range []int{minPooled, 2 * minPooled, maxPooled} {
+		if c := classOf(size); c < 0 || minPooled<<c != size {
+			t.Errorf("%d bytes are of class %d", size, c)
+		}
+	}
+	for _, size := range []int{1, minPooled, minPooled + 1, maxPooled - 1, maxPooled, maxPooled + 1} {
+		if b := buffer(size); len(b) != size || cap(b) < size {
+			t.Errorf("a buffer of %d bytes has %d of %d", size, len(b), cap(b))
+		}
+	}
+}
+
+func TestBuffersComeBack(t *testing.T) {
+	kept := buffer(maxPooled)
+	copy(kept, "kept")
+	for range 3 {
+		for range 8 {
+			buffer(maxPooled)[0] = 'x'
+		}
+		collect(t, "no buffer came back", func() bool { _, free := poolState(); return free >= 4 })
+	}
+	if !bytes.HasPrefix(kept, []byte("kept")) {
+		t.Error("a buffer in use was used again")
+	}
+	runtime.KeepAlive(kept)
+}
+
+func TestPoolIsBounded(t *testing.T) {
+	var held [][]byte
+	for range 2 * poolLimit / maxPooled {
+		held = append(held, buffer(maxPooled))
+	}
+	if owned, _ := poolState(); owned > poolLimit {
+		t.Errorf("%d bytes are of the pool", owned)
+	}
+	runtime.KeepAlive(held)
+	clear(held)
+	collect(t, "idle buffers are kept", func() bool {
+		owned, free := poolState()
+		return owned == 0 && free == 0
+	})
+}
+
+// TestKeptFramesStay: whatever is collected and used again meanwhile, a frame
+// that somebody keeps does not change.
+func TestKeptFramesStay(t *testing.T) {
+	type kept struct {
+		frame []byte
+		sum   uint32
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	var stream []byte
+	for len(stream) < 16<<20 {
+		body := make([]byte, rng.IntN(1<<rng.IntN(20)))
+		for i := 0; i < len(body); i += 64 {
+			body[i] = byte(rng.Uint32())
+		}
+		stream = append(AppendHeader(stream, 0, len(body)), body...)
+	}
+	for range 4 {
+		r := NewReader(bytes.NewReader(stream), 2<<20)
+		ring := make([]kept, 64)
+		for i := 0; ; {
+			_, body, ok, err := r.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				if r.Fill() != nil {
+					break
+				}
+				continue
+			}
+			r.Keep()
+			old := &ring[i%len(ring)]
+			if crc32.ChecksumIEEE(old.frame) != old.sum {
+				t.Fatal("a kept frame has changed")
+			}
+			*old = kept{body, crc32.ChecksumIEEE(body)}
+			if i++; i%128 == 0 {
+				runtime.GC()
+			}
+		}
+	}
+}

@@ -168,7 +168,7 @@ func (in *inbound) wait() error {
 	err := <-in.back
 	in.onLoan = false
 	switch {
-	case err != errNotHere:
+	case !errors.Is(err, errNotHere):
 		return err
 	case len(in.later) > 0:
 		err = in.command(in.later)

@@ -14,7 +14,6 @@ import (
 type lender struct {
 	*testing.T
 	node, peer *Node
-	frame      [1]byte
 }
 
 func newLender(t *testing.T) *lender {

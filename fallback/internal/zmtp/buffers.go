@@ -20,7 +20,7 @@ const (
 
 	// poolLimit bounds the buffers that are out and those that are free
 	// together, in bytes. What is needed beyond is for the collector.
-	poolLimit = 32 << 20
+	poolLimit = 8 << 20
 
 	// poolIdle is how long free buffers are kept that nobody needs.
 	poolIdle = time.Second

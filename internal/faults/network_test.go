@@ -206,8 +206,10 @@ func (n *network) settle() {
 		m.behave(Mode{Quiet: true})
 	}
 	nudged := time.Time{}
+	var lives []*history.Life
 	n.await("all is received", func() string {
-		why := history.Pending(n.lives()...)
+		lives = n.lives()
+		why := history.Pending(lives...)
 		if why != "" && time.Since(nudged) > 2*time.Second {
 			nudged = time.Now()
 			for _, m := range n.alive {
@@ -216,14 +218,16 @@ func (n *network) settle() {
 		}
 		return why
 	})
-	n.check()
+	// What comes after that is another story: an end of a connection that was
+	// reset may learn of it late, when it has something to say.
+	n.check(lives)
 }
 
-// check compares all histories.
-func (n *network) check() {
+// check compares the histories of those that live and of those that ended.
+func (n *network) check(alive []*history.Life) {
 	n.t.Helper()
 	lives := n.past
-	for _, l := range n.lives() {
+	for _, l := range alive {
 		lives = append(lives, history.Ended{Life: l, Fate: history.Lives})
 	}
 	for _, f := range history.Check(lives...) {

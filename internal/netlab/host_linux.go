@@ -3,7 +3,10 @@ package netlab
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
+	"strings"
+	"time"
 )
 
 // Host is one host of a lab: a network namespace with a loopback interface
@@ -112,10 +115,30 @@ func (h *Host) plug() error {
 	if err != nil {
 		return err
 	}
-	return h.space.runAll(
+	err = h.space.runAll(
 		fmt.Sprintf("ip address add %s/%d brd + dev %s", h.addr, subnet.Bits(), h.Interface()),
 		fmt.Sprintf("ip link set %s up", h.Interface()),
 	)
+	if err != nil {
+		return err
+	}
+	return h.awaitLinkLocal()
+}
+
+// awaitLinkLocal waits for the IPv6 address that the kernel gives the host's
+// interface once it has noticed the cable. Where IPv6 is switched off there is
+// none, which is for those to say who need it.
+func (h *Host) awaitLinkLocal() error {
+	const table = "/proc/thread-self/net/if_inet6"
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		var addresses []byte
+		var err error
+		h.space.do(func() { addresses, err = os.ReadFile(table) })
+		if err != nil || strings.Contains(string(addresses), " "+h.Interface()+"\n") {
+			return err
+		}
+	}
+	return nil
 }
 
 // mac is the host's Ethernet address, by which partitions know it.

@@ -33,7 +33,8 @@ type inbound struct {
 
 	peer    *peer // nil before HELLO
 	foreign int
-	held    int // bytes of the presence's allowance for strangers
+	held    int  // bytes of the presence's allowance for strangers
+	part    part // of that for messages that are not whole
 
 	// The message that is being read.
 	head    []byte // a copy, so that it can be read over many reads
@@ -93,6 +94,11 @@ func (in *inbound) run() {
 
 func (in *inbound) end(err error) {
 	in.conn.Close()
+	in.holdAsStranger(0)
+	in.pr.unfinished.take(in, 0, 0)
+	if in.part.stalled.Load() {
+		err = errStalled
+	}
 	in.pr.inboundEnded(in, err)
 	close(in.done)
 }
@@ -147,7 +153,7 @@ func (in *inbound) fill() error {
 	}
 	err := in.rd.Fill()
 	// Who sends a large message over a slow link can say nothing else meanwhile.
-	in.heard = in.heard || err == nil && (in.begun || in.rd.Partial())
+	in.heard = in.heard || err == nil && in.partial()
 	return err
 }
 
@@ -157,8 +163,11 @@ func (in *inbound) readLent() error {
 		return err
 	}
 	err := in.cut()
-	if !in.deliver() {
+	switch {
+	case !in.deliver():
 		return errRemoved
+	case err == nil && !in.takeRoom():
+		return errWait
 	}
 	return err
 }
@@ -168,6 +177,8 @@ func (in *inbound) wait() error {
 	err := <-in.back
 	in.onLoan = false
 	switch {
+	case errors.Is(err, errWait):
+		return nil
 	case !errors.Is(err, errNotHere):
 		return err
 	case len(in.later) > 0:
@@ -178,13 +189,21 @@ func (in *inbound) wait() error {
 	return in.whole()
 }
 
-// hold keeps count of the memory that those who are no peers yet take
-// together, and refuses this one if it is too much and it has a part in that.
+// hold keeps count of the memory that messages take which are not whole.
 func (in *inbound) hold() error {
-	held := 0
-	if in.peer == nil {
-		held = in.rd.Held() + in.length
-	} else if in.held == 0 {
+	switch {
+	case in.peer == nil:
+		return in.holdAsStranger(in.rd.Held() + in.length)
+	case in.takeRoom():
+		return nil
+	}
+	return in.pr.unfinished.await(in)
+}
+
+// holdAsStranger keeps count of what those that are no peers yet take
+// together, and refuses this one if it is too much and it has a part in that.
+func (in *inbound) holdAsStranger(held int) error {
+	if held == in.held {
 		return nil
 	}
 	all := in.pr.strangers.Add(int64(held - in.held))
@@ -194,6 +213,27 @@ func (in *inbound) hold() error {
 	}
 	return nil
 }
+
+// partial tells whether a message has begun and is not whole yet.
+func (in *inbound) partial() bool {
+	_, room := in.rd.Partial()
+	return in.begun || room > 0
+}
+
+// takeRoom keeps count of what a peer's message takes until it is whole, and
+// reports whether there is room for more of it.
+func (in *inbound) takeRoom() bool {
+	in.rd.SetThrifty(in.pr.unfinished.tight())
+	there, room := in.rd.Partial()
+	if in.begun {
+		before := in.length + len(in.slab[in.first:])*frameOverhead
+		there, room = there+before, room+before
+	}
+	return in.pr.unfinished.take(in, there, room)
+}
+
+// frameOverhead is what a frame costs in a slab.
+const frameOverhead = 24
 
 // cut handles every frame that has arrived whole.
 func (in *inbound) cut() error {
@@ -437,6 +477,7 @@ func (in *inbound) resume(seq uint16) bool {
 // accept makes this the connection of the peer.
 func (in *inbound) accept(p *peer) {
 	in.peer = p
+	in.holdAsStranger(0)
 	in.conn.SetDeadline(time.Time{})
 	in.rd.SetLimit(rule.MaxMessage)
 	in.heard = true

@@ -131,8 +131,7 @@ func (b *inbox) post(ev Event) {
 	}
 }
 
-// isBlocked tells whether the source's reader waits for room: its peer then
-// seems silent only because this node does not listen.
+// isBlocked tells whether the source's reader waits for room.
 func (b *inbox) isBlocked(s *source) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

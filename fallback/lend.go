@@ -24,9 +24,11 @@ const (
 	lendTime = 5 * time.Millisecond
 )
 
-// errNotHere ends a read on a connection that was lent: the message that came
-// is for the connection's own reader.
-var errNotHere = errors.New("for the reader")
+// These end a read on a connection that was lent.
+var (
+	errNotHere = errors.New("for the reader") // the message that came
+	errWait    = errors.New("must wait")      // for room for the rest of a message
+)
 
 // loan is the connection that is lent, if there is one. It is guarded by
 // inbox.mu; the connection is in the hands of who reads it.

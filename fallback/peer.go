@@ -43,6 +43,8 @@ type peer struct {
 	src  source       // in the inbox
 	seen atomic.Int64 // when its last message came, in nanoseconds after epoch
 
+	waits atomic.Bool // its unfinished message waits for its turn
+
 	// Set by its HELLO, before it is in the table of those that entered.
 	name    string
 	claimed string // the endpoint that it says it has
@@ -218,7 +220,13 @@ func (p *peer) verify(d time.Duration) (alive bool) {
 			return false
 		}
 	}
-	return p.pr.node.inbox.isBlocked(&p.src)
+	return p.heldBack()
+}
+
+// heldBack tells whether this node does not listen to the peer now, which then
+// only seems to be silent.
+func (p *peer) heldBack() bool {
+	return p.waits.Load() || p.pr.node.inbox.isBlocked(&p.src)
 }
 
 // expects tells whether a message with this number can come next, in either

@@ -43,8 +43,9 @@ type presence struct {
 	tasks    sync.WaitGroup // every goroutine but the beacon's
 	dials    chan struct{}  // a token for each dial that goes on
 
-	pace      pace         // of the senders
-	strangers atomic.Int64 // bytes that connections hold which have not said HELLO
+	pace       pace         // of the senders
+	strangers  atomic.Int64 // bytes that connections hold which have not said HELLO
+	unfinished unfinished   // messages of peers
 
 	port   uint16            // of the listener, with TCP
 	beacon *beacon.Announcer // nil: none
@@ -92,6 +93,7 @@ func newPresence(n *Node, id UUID, own []string) *presence {
 	}
 	pr.ctx, pr.cancel = context.WithCancel(context.Background())
 	pr.entered.mu, pr.groups.mu = &pr.mu, &pr.mu
+	pr.unfinished.pr, pr.unfinished.waiting = pr, map[*inbound]chan struct{}{}
 	pr.router = &zmtp.Self{Socket: "ROUTER", Property: ownProperty, Curve: pr.server()}
 	if keys := n.cfg.Keys; keys != nil {
 		pr.headers = maps.Clone(pr.headers)

@@ -42,7 +42,7 @@ func (pr *presence) dead(p *peer, now time.Time) string {
 		return "it takes nothing"
 	}
 	switch {
-	case pr.node.inbox.isBlocked(&p.src):
+	case p.heldBack():
 		return "" // it is we who do not listen
 	case p.silence(now) >= pr.cfg.Expired:
 		return "it has expired"
@@ -64,7 +64,7 @@ func (p *peer) silence(now time.Time) time.Duration {
 
 // care pings a peer that is quiet and reports one that stays so.
 func (pr *presence) care(p *peer, now time.Time, every time.Duration) {
-	quiet, blocked := p.silence(now), pr.node.inbox.isBlocked(&p.src)
+	quiet, blocked := p.silence(now), p.heldBack()
 	if blocked && p.dialled {
 		// Its own PINGs wait behind what this node is slow to take: unasked,
 		// it is told that this node lives.

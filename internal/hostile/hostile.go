@@ -68,14 +68,11 @@ type Attack struct {
 }
 
 // Memory is how many bytes the victim may need while the attack goes on: with
-// most of them hardly any. A peer may send messages of 64 MiB, and so what is
-// there of them is kept until the rest comes or the peer is removed.
+// most of them hardly any. A peer may send a message of 64 MiB, of which there
+// may be nearly all.
 func (a *Attack) Memory() int {
-	switch a.Name {
-	case "endless frames of a peer":
-		return 200 << 20
-	case "unfinished messages":
-		return unfinishedPeers * 4 * unfinishedBytes
+	if a.Name == "endless frames of a peer" {
+		return (64 + 32) << 20
 	}
 	return 32 << 20
 }

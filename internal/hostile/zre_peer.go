@@ -48,6 +48,7 @@ func Peers() []Attack {
 				func(*Conn) []byte { return append(Frame(More, Plain(KindWhisper, 2)), Header(More, 1<<64-1)...) },
 			)(s)
 		}},
+		{"unfinished messages", "17", "40 peers that each send 4 MiB of a message of 64 MiB, and stop", "lets one after the other go on, and drops those that do not", unfinishedMessages},
 		{"endless frames of a peer", "17", "a message of empty frames without end, and one of 64 KiB frames", "drops the peer", func(s *Scene) error {
 			return drops(
 				func(*Conn) []byte {
@@ -59,7 +60,6 @@ func Peers() []Attack {
 				},
 			)(s)
 		}},
-		{"unfinished messages", "17", "40 peers that each send 4 MiB of a message of 64 MiB, and stop", "keeps what there is until the peers expire", unfinishedMessages},
 		{"endless groups", "19", "JOINs of ever new groups", "drops the peer at the limit", endlessGroups},
 		{"JOIN and LEAVE storm", "37", "40,000 JOINs and LEAVEs", "events each, in order", joinStorm},
 		{"PING flood of a peer", "36", "100,000 PINGs of ZRE whose answers are not read", "answers while there is room, then drops the peer", pingStorm},
@@ -166,15 +166,25 @@ const (
 
 func unfinishedMessages(s *Scene) error {
 	part := make([]byte, unfinishedBytes)
+	var conns []*Conn
 	for range unfinishedPeers {
 		c, err := s.Enter()
 		if err != nil {
 			return err
 		}
 		c.SetWriteDeadline(time.Now().Add(3 * time.Second))
-		c.Send(Frame(More, Plain(KindWhisper, c.Next())), Header(0, uint64(s.Limits.Message)), part)
+		go c.Send(Frame(More, Plain(KindWhisper, c.Next())), Header(0, uint64(s.Limits.Message)), part)
+		conns = append(conns, c)
 	}
-	return nil
+	return eventually("those that do not get on are dropped", func() bool {
+		left := 0
+		for _, c := range conns {
+			if c.closedWithin(time.Millisecond) != nil {
+				left++
+			}
+		}
+		return left <= unfinishedPeers-5
+	})
 }
 
 func endlessGroups(s *Scene) error {

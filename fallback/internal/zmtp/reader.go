@@ -7,6 +7,7 @@ const (
 	maxChunk = 128 << 10 // what a busy one reads at a time
 	ownFrame = 8 << 10   // from this size on a frame has a buffer of its own
 	maxAhead = 256 << 10 // allocated at most before the bytes are there
+	minAhead = 16 << 10  // and that by a thrifty reader
 
 	// afterOwn is read behind such a frame, to see whether the next is one
 	// too: what is read of it into buf must be copied.
@@ -25,6 +26,8 @@ type Reader struct {
 	full  bool // the last read filled the buffer: there is more to come
 	limit int  // largest frame, as Next returns it
 
+	thrifty bool
+
 	opener *opener // with CURVE, once the handshake is done
 
 	// A frame with a buffer of its own, while it is read.
@@ -41,11 +44,31 @@ func NewReader(src io.Reader, limit int) *Reader {
 // SetLimit changes the size of the largest frame.
 func (r *Reader) SetLimit(limit int) { r.limit = limit }
 
+// SetThrifty says whether to be sparing with memory, at the cost of speed.
+func (r *Reader) SetThrifty(yes bool) { r.thrifty = yes }
+
 // Held returns how much room the reader has for what is not whole yet.
 func (r *Reader) Held() int { return cap(r.buf) + cap(r.own) }
 
-// Partial tells whether a large frame has begun and is not whole yet.
-func (r *Reader) Partial() bool { return r.own != nil }
+// Partial returns how many bytes of a large frame are there that is not whole
+// yet, and how much room it takes, with what the next Fill needs.
+func (r *Reader) Partial() (there, room int) {
+	if r.own == nil {
+		return 0, 0
+	}
+	return len(r.own), r.grown()
+}
+
+// grown is the size of the buffer of a large frame once it holds more than now.
+func (r *Reader) grown() int {
+	if len(r.own) < cap(r.own) {
+		return cap(r.own)
+	}
+	if r.thrifty {
+		return min(r.ownSize, 2*len(r.own))
+	}
+	return min(r.ownSize, 4*len(r.own))
+}
 
 // Keep tells the reader that frames it returned are in use for good.
 func (r *Reader) Keep() { r.kept = true }
@@ -80,7 +103,7 @@ func (r *Reader) next() (flags byte, body []byte, ok bool, err error) {
 		return flags, r.buf[start:end:end], true, nil
 	}
 	if size >= ownFrame {
-		r.own = append(ahead(size), r.buf[start:r.w]...)
+		r.own = append(r.ahead(size), r.buf[start:r.w]...)
 		r.ownSize, r.ownFlags = size, flags
 		r.r = r.w
 	}
@@ -90,7 +113,10 @@ func (r *Reader) next() (flags byte, body []byte, ok bool, err error) {
 // ahead returns room for a frame of that size: all of it where that is there
 // already, else only so much that nobody can make us allocate what he does
 // not send.
-func ahead(size int) []byte {
+func (r *Reader) ahead(size int) []byte {
+	if r.thrifty {
+		return make([]byte, 0, min(size, max(minAhead, r.w-r.r)))
+	}
 	if b := pooled(size, size <= maxAhead); b != nil {
 		return b[:0]
 	}
@@ -120,26 +146,35 @@ func (r *Reader) Fill() error {
 	n, err := r.src.Read(room)
 	r.w += n
 	r.full = r.w == len(r.buf)
-	if n > 0 {
-		return nil
-	}
-	if err == nil {
-		err = io.ErrNoProgress
-	}
-	return err
+	return readError(n, err)
 }
 
 func (r *Reader) fillOwn() error {
 	if len(r.own) == cap(r.own) {
-		r.own = append(buffer(min(r.ownSize, 4*len(r.own)))[:0], r.own...)
+		return r.grow()
 	}
 	n, err := r.src.Read(r.own[len(r.own):cap(r.own)])
 	r.own = r.own[:len(r.own)+n]
+	return readError(n, err)
+}
+
+// grow makes room for more of a large frame once there is more.
+func (r *Reader) grow() error {
+	more := make([]byte, min(afterOwn, r.ownSize-len(r.own)))
+	n, err := r.src.Read(more)
+	if n > 0 {
+		r.own = append(append(buffer(r.grown())[:0], r.own...), more[:n]...)
+	}
+	return readError(n, err)
+}
+
+// readError is the error of a read that brought nothing.
+func readError(n int, err error) error {
 	if n > 0 {
 		return nil
 	}
 	if err == nil {
-		err = io.ErrNoProgress
+		return io.ErrNoProgress
 	}
 	return err
 }

@@ -55,12 +55,25 @@ zyre_of (zg_node *node)
 // that starts sets the stream of the whole process to standard output.
 static FILE *log_stream;
 
+// Large frames are allocated by one thread and freed by another, many times a
+// second. Untaught, malloc gives each back to the system, which then clears
+// its pages for the next one: that costs more than the frame. From a large
+// block that is freed it learns to keep some; see M_TRIM_THRESHOLD in
+// mallopt(3). Who has set that keeps what he has set.
+static void
+teach_malloc (void)
+{
+    void *volatile block = malloc (31 * 1024 * 1024);
+    free (block);
+}
+
 // Prepares czmq. Limits and the signal handler go by its environment and not
 // by its setters: those abort when somebody in the process has used czmq
 // before, which the environment then merely comes too late for.
 int
 zg_init (int log_fd, int forget_ipv4_multicast)
 {
+    teach_malloc ();
     log_stream = fdopen (log_fd, "w");
     if (!log_stream)
         return -1;
@@ -176,6 +189,8 @@ zg_destroy (zg_node *node)
 {
     zyre_t *zyre = zyre_of (node);
     UNDISTURBED (zyre_destroy (&zyre));
+    zg_release (node);
+    free (node->large);
     free (node->batch);
     free (node);
 }

@@ -10,6 +10,15 @@
 
 #define ZG_UUID_TEXT 33     // 32 hex digits and a NUL
 
+// Frames from this size on are not copied into a batch, which refers to them.
+#define ZG_LARGE 4096
+
+// A large frame of a batch.
+typedef struct {
+    const uint8_t *data;
+    void *msg;              // zmq_msg_t that data belongs to
+} zg_frame;
+
 // One zyre_t and the batch of messages last taken from it.
 typedef struct {
     void *zyre;             // zyre_t
@@ -17,6 +26,9 @@ typedef struct {
     uint8_t *batch;         // see zg_drain; owned here, grows
     size_t size, capacity;  // of batch, in bytes
     uint32_t frames;        // in batch
+    zg_frame *large;        // those of them that are large, in their order
+    size_t larges, larges_capacity;
+    size_t larges_bytes;
 } zg_node;
 
 // What zg_configure passes on before a start. Zero means libzyre's default.
@@ -73,7 +85,8 @@ void zg_gossip_unpublish (zg_node *node, const char *uuid);
 int zg_send (zg_node *node, int shout, const uint8_t *target,
              const uint8_t *data, size_t size, int packed, int settle);
 int zg_inbox_fd (zg_node *node);
-uint32_t zg_drain (zg_node *node);
+uint32_t zg_drain (zg_node *node, int patient);
+void zg_release (zg_node *node);
 
 // For the other C files.
 void zg_block_signals (sigset_t *old);

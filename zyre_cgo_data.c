@@ -4,6 +4,7 @@
 // that is received.
 
 #include <zyre.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include "zyre_cgo.h"
@@ -74,34 +75,21 @@ zg_inbox_fd (zg_node *node)
 enum {
     BATCH_MESSAGES = 256,
     BATCH_BYTES = 64 * 1024,
+    BATCH_LARGE_BYTES = 1024 * 1024,
 };
 
-// Makes room for more bytes in the batch.
-static void
-reserve (zg_node *node, size_t more)
+// Returns a block with room for so many bytes: what there is, or a larger one
+// with the same content. There is no going on without memory.
+static void *
+with_room (void *block, size_t *capacity, size_t need)
 {
-    size_t need = node->size + more;
-    if (need <= node->capacity)
-        return;
-    size_t capacity = node->capacity? node->capacity: BATCH_BYTES;
-    while (capacity < need)
-        capacity *= 2;
-    node->batch = (uint8_t *) realloc (node->batch, capacity);
-    assert (node->batch);
-    node->capacity = capacity;
-}
-
-// Gives back what an unusually large message needed.
-static void
-trim (zg_node *node)
-{
-    if (node->capacity > 16 * BATCH_BYTES) {
-        free (node->batch);
-        node->batch = NULL;
-        node->capacity = 0;
-    }
-    node->size = 0;
-    node->frames = 0;
+    if (need <= *capacity)
+        return block;
+    while (*capacity < need)
+        *capacity = *capacity? 2 * *capacity: BATCH_BYTES;
+    block = realloc (block, *capacity);
+    assert (block);
+    return block;
 }
 
 // Takes one frame if there is one. A signal is no reason to give up.
@@ -116,51 +104,121 @@ take_frame (zg_node *node, zmq_msg_t *frame)
 }
 
 static void
-put_length (zg_node *node, size_t at, uint32_t length)
+put_length (zg_node *node, uint32_t length)
 {
-    memcpy (node->batch + at, &length, sizeof length);
+    node->batch = (uint8_t *) with_room (node->batch, &node->capacity, node->size + sizeof length);
+    memcpy (node->batch + node->size, &length, sizeof length);
+    node->size += sizeof length;
 }
 
-// Appends one message to the batch: the number of its frames, then each frame
-// behind its length. Returns 0 if there is none.
-static int
-take_message (zg_node *node)
+static void
+put_bytes (zg_node *node, const void *data, size_t length)
 {
-    uint32_t frames = 0;
-    size_t head = node->size;
-    int more = 1;
-    while (more) {
-        zmq_msg_t frame;
-        zmq_msg_init (&frame);
-        if (take_frame (node, &frame) < 0) {
-            zmq_msg_close (&frame);
-            break;
-        }
-        size_t length = zmq_msg_size (&frame);
-        reserve (node, 2 * sizeof (uint32_t) + length);
-        if (frames++ == 0)
-            node->size += sizeof (uint32_t);
-        put_length (node, node->size, (uint32_t) length);
-        memcpy (node->batch + node->size + sizeof (uint32_t), zmq_msg_data (&frame), length);
-        node->size += sizeof (uint32_t) + length;
-        more = zmq_msg_more (&frame);
+    node->batch = (uint8_t *) with_room (node->batch, &node->capacity, node->size + length);
+    memcpy (node->batch + node->size, data, length);
+    node->size += length;
+}
+
+// Keeps a large frame for Go to copy.
+static void
+keep (zg_node *node, zmq_msg_t *msg)
+{
+    size_t need = (node->larges + 1) * sizeof (zg_frame);
+    node->large = (zg_frame *) with_room (node->large, &node->larges_capacity, need);
+    node->large [node->larges++] = (zg_frame) { (const uint8_t *) zmq_msg_data (msg), msg };
+    node->larges_bytes += zmq_msg_size (msg);
+}
+
+// Appends one frame to the batch, if there is one, and reports in more
+// whether it is followed by others of its message.
+static int
+put_frame (zg_node *node, int *more)
+{
+    zmq_msg_t frame;
+    zmq_msg_init (&frame);
+    if (take_frame (node, &frame) < 0) {
         zmq_msg_close (&frame);
-    }
-    if (frames == 0)
         return 0;
-    put_length (node, head, frames);
-    node->frames += frames;
+    }
+    *more = zmq_msg_more (&frame);
+    size_t length = zmq_msg_size (&frame);
+    put_length (node, (uint32_t) length);
+    if (length < ZG_LARGE)
+        put_bytes (node, zmq_msg_data (&frame), length);
+    else {
+        zmq_msg_t *kept = (zmq_msg_t *) malloc (sizeof (zmq_msg_t));
+        assert (kept);
+        zmq_msg_init (kept);
+        zmq_msg_move (kept, &frame);
+        keep (node, kept);
+    }
+    zmq_msg_close (&frame);
+    node->frames++;
     return 1;
 }
 
+// Appends one message to the batch: the number of its frames, then each frame
+// behind its length, but of a large one the length alone. Returns 0 if there
+// is none.
+static int
+take_message (zg_node *node)
+{
+    size_t head = node->size;
+    uint32_t frames = 0;
+    put_length (node, frames);
+    int more = 1;
+    while (more && put_frame (node, &more))
+        frames++;
+    if (frames == 0) {
+        node->size = head;
+        return 0;
+    }
+    memcpy (node->batch + head, &frames, sizeof frames);
+    return 1;
+}
+
+static int
+has_room (const zg_node *node)
+{
+    return node->size < BATCH_BYTES && node->larges_bytes < BATCH_LARGE_BYTES;
+}
+
 // Fills the batch with what has arrived, without waiting, and returns how
-// many messages that were. It is valid until the next call.
+// many messages that were. It is valid until it is released. With patience it
+// lets other threads run once when there is nothing left.
 uint32_t
-zg_drain (zg_node *node)
+zg_drain (zg_node *node, int patient)
 {
     uint32_t messages = 0;
-    trim (node);
-    while (messages < BATCH_MESSAGES && node->size < BATCH_BYTES && take_message (node))
-        messages++;
+    zg_release (node);
+    while (messages < BATCH_MESSAGES && has_room (node)) {
+        if (take_message (node))
+            messages++;
+        else if (patient) {
+            patient = 0;
+            sched_yield ();
+        }
+        else
+            break;
+    }
     return messages;
+}
+
+// Gives back the memory of the last batch.
+void
+zg_release (zg_node *node)
+{
+    for (size_t i = 0; i < node->larges; i++) {
+        zmq_msg_close ((zmq_msg_t *) node->large [i].msg);
+        free (node->large [i].msg);
+    }
+    if (node->capacity > 16 * BATCH_BYTES) {    // an unusually large message
+        free (node->batch);
+        node->batch = NULL;
+        node->capacity = 0;
+    }
+    node->larges = 0;
+    node->larges_bytes = 0;
+    node->size = 0;
+    node->frames = 0;
 }

@@ -296,7 +296,8 @@ func TestMemoryStaysFlat(t *testing.T) {
 				must(t, a.Shout("G", make([]byte, 1000), nil))
 				must(t, a.Whisper(b.UUID(), []byte("x")))
 			}
-			for range 200 {
+			must(t, a.Whisper(b.UUID(), make([]byte, 64<<10), make([]byte, 1<<20)))
+			for range 201 {
 				next(t, b, Whisper, Shout)
 			}
 			must(t, b.Leave("G"))

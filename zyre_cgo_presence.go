@@ -40,6 +40,7 @@ type presence struct {
 
 	draining  sync.Mutex
 	collected time.Time // when this was last done
+	arrival   time.Time // and when there was something
 	events    []Event   // a buffer
 	stopped   bool      // the Stop event was collected
 	ended     bool      // c is gone

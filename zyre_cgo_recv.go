@@ -10,7 +10,6 @@ package zyre
 import "C"
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -18,16 +17,26 @@ import (
 	"os"
 	"time"
 	"unsafe"
+
+	"github.com/gozyre/zyre/internal/buffer"
 )
+
+// flowing is the time within which another event makes a flow of them. Then
+// it pays to let the threads of libzyre go on for a moment before the socket
+// is found empty: finding it so costs them a wake, and us.
+const flowing = 50 * time.Microsecond
 
 // collect moves what libzyre's socket has into the inbox, without waiting,
 // and reports whether there was anything. Anybody may call it.
 func (p *presence) collect() (some bool) {
 	p.draining.Lock()
 	defer p.draining.Unlock()
-	p.collected = time.Now()
-	for !p.ended && !p.stopped && C.zg_drain(p.c) > 0 {
+	now := time.Now()
+	flows := now.Sub(p.arrival) < flowing
+	p.collected = now
+	for !p.ended && !p.stopped && C.zg_drain(p.c, cBool(flows)) > 0 {
 		some = true
+		p.arrival = now
 		p.events = p.decode(p.events[:0])
 		p.in.push(p.events)
 		clear(p.events) // the inbox has them; keep nothing alive here
@@ -81,16 +90,19 @@ func (p *presence) arrived(uintptr) bool { return p.collect() || p.in.some() }
 // harm.
 func (p *presence) interrupt() { _ = p.ready.SetReadDeadline(time.Unix(1, 0)) }
 
-// decode appends the events of the batch that zg_drain has left. Their bytes
-// share one copy of it, their frames one slice. Stop is the last event, even
-// if libzyre has more to say.
+// decode appends the events of the batch that zg_drain has left. Their small
+// frames share one copy of it, their frames one slice. Stop is the last event,
+// even if libzyre has more to say.
 func (p *presence) decode(events []Event) []Event {
-	batch := bytes.Clone(unsafe.Slice((*byte)(p.c.batch), int(p.c.size)))
+	b := batch{
+		bytes: buffer.Clone(unsafe.Slice((*byte)(p.c.batch), int(p.c.size))),
+		large: unsafe.Slice(p.c.large, int(p.c.larges)),
+	}
 	frames := make([][]byte, 0, int(p.c.frames))
 	messages, size := 0, 0
-	for len(batch) > 0 && !p.stopped {
+	for len(b.bytes) > 0 && !p.stopped {
 		first := len(frames)
-		frames, batch = cutMessage(frames, batch)
+		frames = b.message(frames)
 		ev, ok := p.roster.event(frames[first:len(frames):len(frames)])
 		if !ok {
 			continue
@@ -114,21 +126,40 @@ func (e *Event) bytes() (n int) {
 	return n
 }
 
-// cutMessage appends the frames of the first message of a batch, and returns
-// what follows it. Slices are limited to their bytes: their owner may append.
-func cutMessage(frames [][]byte, batch []byte) (_ [][]byte, rest []byte) {
-	count, batch := cutLength(batch)
-	for range count {
-		var n int
-		n, batch = cutLength(batch)
-		frames = append(frames, batch[:n:n])
-		batch = batch[n:]
-	}
-	return frames, batch
+// largeFrame is the size from which on a batch refers to a frame.
+const largeFrame = C.ZG_LARGE
+
+// batch is what is left to decode of a batch of zg_drain.
+type batch struct {
+	bytes []byte
+	large []C.zg_frame
 }
 
-func cutLength(b []byte) (int, []byte) {
-	return int(binary.NativeEndian.Uint32(b)), b[4:]
+// message appends the frames of the next message. Slices are limited to their
+// bytes: their owner may append.
+func (b *batch) message(frames [][]byte) [][]byte {
+	for range b.length() {
+		frames = append(frames, b.frame())
+	}
+	return frames
+}
+
+func (b *batch) frame() []byte {
+	n := b.length()
+	if n < largeFrame {
+		f := b.bytes[:n:n]
+		b.bytes = b.bytes[n:]
+		return f
+	}
+	f := buffer.Clone(unsafe.Slice((*byte)(b.large[0].data), n))
+	b.large = b.large[1:]
+	return f[:n:n]
+}
+
+func (b *batch) length() int {
+	n := binary.NativeEndian.Uint32(b.bytes)
+	b.bytes = b.bytes[4:]
+	return int(n)
 }
 
 // event decodes a message of libzyre: what happened, to whom, and their name,

@@ -64,7 +64,7 @@ func TestConversation(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	a, b := startPair(t)
-	for _, size := range []int{0, 1, 255, 256, 64<<10 - 1, 64 << 10, 1 << 20, 32 << 20} {
+	for _, size := range []int{0, 1, 255, 256, largeFrame - 1, largeFrame, 64<<10 - 1, 64 << 10, 1 << 20, 32 << 20} {
 		body := bytes.Repeat([]byte{byte(size), 7}, size/2+1)[:size]
 		must(t, a.Whisper(b.UUID(), body))
 		must(t, a.Whisper(b.UUID(), body, []byte("end")))
@@ -72,6 +72,35 @@ func TestSizes(t *testing.T) {
 			ev := next(t, b, Whisper)
 			if len(ev.Msg) != frames || !bytes.Equal(ev.Msg[0], body) {
 				t.Fatalf("of %d bytes in %d frames arrived: %v", size, frames, ev)
+			}
+		}
+	}
+}
+
+// Messages that wait together are taken in batches, in which small frames and
+// large ones lie apart.
+func TestSizesInOneBatch(t *testing.T) {
+	a, b := startPair(t)
+	const messages = 500
+	message := func(i int) [][]byte {
+		frames := make([][]byte, 1+i%4)
+		for j := range frames {
+			frames[j] = bytes.Repeat([]byte{byte(i), byte(j)}, (i*j*977%(3*largeFrame))/2)
+		}
+		return frames
+	}
+	for i := range messages {
+		must(t, a.Whisper(b.UUID(), message(i)...))
+	}
+	waitFor(t, "arrival of all", func() bool { return b.Stats().Received == messages })
+	for i := range messages {
+		ev, want := next(t, b, Whisper), message(i)
+		if !slices.EqualFunc(ev.Msg, want, bytes.Equal) {
+			t.Fatalf("message %d arrived as %v", i, ev)
+		}
+		for j, f := range ev.Msg {
+			if cap(f) != len(f) {
+				t.Fatalf("frame %d of message %d has room for %d bytes behind it", j, i, cap(f)-len(f))
 			}
 		}
 	}

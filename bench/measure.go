@@ -156,13 +156,22 @@ func (m *measurement) traffic(active, passive string) (a, b protocol.Reply, err 
 }
 
 func (m *measurement) stream() (sample, error) {
+	before, err := m.sum((*process).cpuTime)
+	if err != nil {
+		return sample{}, err
+	}
 	sent, got, err := m.traffic(protocol.Send, protocol.Receive)
+	if err != nil {
+		return sample{}, err
+	}
+	after, err := m.sum((*process).cpuTime)
 	if err != nil {
 		return sample{}, err
 	}
 	receivers := int64(m.load.nodes - 1)
 	s := sample{values: map[metric]float64{
-		rate: float64(sent.Messages*receivers) / time.Duration(sent.ElapsedNS).Seconds(),
+		rate:      float64(sent.Messages*receivers) / time.Duration(sent.ElapsedNS).Seconds(),
+		processor: time.Duration(after-before).Seconds() / float64(max(1, got.Messages)), // warming up included, in both
 	}}
 	if got.Lost+got.Wrong > 0 {
 		s.flaws = fmt.Sprintf("%d lost, %d out of order or damaged, of %d", got.Lost, got.Wrong, got.Lost+got.Messages)

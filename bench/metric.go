@@ -15,6 +15,7 @@ const (
 	discovery                   // seconds
 	memoryPerNode               // bytes
 	idleCPU                     // percent of one core
+	processor                   // seconds of all processes, a message delivered
 )
 
 // title says what a figure of a workload is.
@@ -30,6 +31,8 @@ func (m metric) title(w *workload) string {
 		return w.about + ": resident memory of the processes, per idle node"
 	case idleCPU:
 		return w.about + ": CPU time of all while idle, of one core"
+	case processor:
+		return w.about + ": CPU time of sender and receivers, a message delivered"
 	}
 	if w.kind == shout {
 		return w.about + ", delivered"
@@ -43,9 +46,7 @@ func (m metric) moreIsBetter() bool { return m == rate }
 // are large it adds the bytes.
 func (m metric) format(value float64, w *workload) string {
 	switch m {
-	case p50, p99:
-		return duration(value)
-	case discovery:
+	case p50, p99, discovery, processor:
 		return duration(value)
 	case memoryPerNode:
 		return fmt.Sprintf("%.2f MB", value/1e6)
@@ -61,6 +62,8 @@ func (m metric) format(value float64, w *workload) string {
 func duration(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {
+	case d < time.Microsecond:
+		return fmt.Sprintf("%.0f ns", seconds*1e9)
 	case d < time.Millisecond:
 		return fmt.Sprintf("%.1f µs", float64(d)/1e3)
 	case d < time.Second:

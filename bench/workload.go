@@ -47,17 +47,17 @@ var workloads = func() []*workload {
 		bytes       int
 	}{{"16", "16 B", 16}, {"1k", "1 KiB", 1 << 10}, {"64k", "64 KiB", 64 << 10}, {"1m", "1 MiB", 1 << 20}}
 	for _, s := range sizes {
-		w := &workload{name: "whisper-" + s.short, kind: windowed, size: s.bytes, nodes: 2, figures: []metric{rate}}
+		w := &workload{name: "whisper-" + s.short, kind: windowed, size: s.bytes, nodes: 2, figures: []metric{rate, processor}}
 		w.about = fmt.Sprintf("whispers of %s one way, at most %d without an ack", s.long, w.window())
 		list = append(list, w)
 	}
 	for _, s := range sizes {
-		list = append(list, &workload{name: "unthrottled-" + s.short, kind: unthrottled, size: s.bytes, nodes: 2, figures: []metric{rate},
+		list = append(list, &workload{name: "unthrottled-" + s.short, kind: unthrottled, size: s.bytes, nodes: 2, figures: []metric{rate, processor},
 			about: "whispers of " + s.long + " one way, as fast as the library takes them"})
 	}
 	list = append(list,
 		&workload{name: "roundtrip", kind: roundTrip, size: 16, nodes: 2, figures: []metric{p50, p99}, about: "round trip of 16 B"},
-		&workload{name: "shout", kind: shout, size: 16, nodes: 1 + shoutTo, figures: []metric{rate},
+		&workload{name: "shout", kind: shout, size: 16, nodes: 1 + shoutTo, figures: []metric{rate, processor},
 			about: fmt.Sprintf("shouts of 16 B to %d nodes in one process, at most %d without an ack", shoutTo, maxWindow)},
 		newMesh(10, discovery),
 		newMesh(50, discovery, memoryPerNode),

@@ -1,6 +1,10 @@
 package zmtp
 
-import "io"
+import (
+	"io"
+
+	"github.com/gozyre/zyre/internal/buffer"
+)
 
 const (
 	minChunk = 512       // what an idle connection holds
@@ -117,7 +121,7 @@ func (r *Reader) ahead(size int) []byte {
 	if r.thrifty {
 		return make([]byte, 0, min(size, max(minAhead, r.w-r.r)))
 	}
-	if b := pooled(size, size <= maxAhead); b != nil {
+	if b := buffer.Pooled(size, size <= maxAhead); b != nil {
 		return b[:0]
 	}
 	return make([]byte, 0, min(size, maxAhead))
@@ -163,7 +167,7 @@ func (r *Reader) grow() error {
 	more := make([]byte, min(afterOwn, r.ownSize-len(r.own)))
 	n, err := r.src.Read(more)
 	if n > 0 {
-		r.own = append(append(buffer(r.grown())[:0], r.own...), more[:n]...)
+		r.own = append(append(buffer.Get(r.grown())[:0], r.own...), more[:n]...)
 	}
 	return readError(n, err)
 }
@@ -197,7 +201,7 @@ func (r *Reader) makeRoom() {
 		size = min(4*size, maxChunk)
 	}
 	size = max(size, 2*unread)
-	buf := buffer(size)
+	buf := buffer.Get(size)
 	copy(buf, r.buf[r.r:r.w])
 	r.buf, r.r, r.w, r.kept, r.full = buf, 0, unread, false, false
 }

@@ -1,18 +1,21 @@
-package zmtp
+// Package buffer has the large buffers that messages are received in, and
+// uses them again.
+//
+// They go to the application with the messages in them, and nobody gives them
+// back. Fresh ones cost more than all else that is done for a message: the
+// kernel clears the pages, Go clears them again, and soon collects them. So
+// the collector gives back the buffers that nobody refers to any more: they
+// have a finalizer, which keeps them for the next message.
+package buffer
 
 import (
+	"bytes"
 	"math/bits"
 	"runtime"
 	"sync"
 	"time"
 	"unsafe"
 )
-
-// Large buffers go to the application with the messages in them, and nobody
-// gives them back. Fresh ones cost more than all else that is done for a
-// message: the kernel clears the pages, Go clears them again, and soon collects
-// them. So the collector gives back the buffers that nobody refers to any more:
-// they have a finalizer, which keeps them for the next read.
 
 const (
 	minPooled = 64 << 10
@@ -50,17 +53,18 @@ func classOf(size int) int {
 	return c
 }
 
-// buffer returns a buffer of that length, with any content.
-func buffer(size int) []byte {
-	if b := pooled(size, true); b != nil {
+// Get returns a buffer of that length, with any content.
+func Get(size int) []byte {
+	if b := Pooled(size, true); b != nil {
 		return b
 	}
 	return make([]byte, size)
 }
 
-// pooled returns a free buffer, or if it may, a new one for the pool. It is
-// nil if there is none.
-func pooled(size int, fresh bool) []byte {
+// Pooled returns a buffer of that length that is free or, with fresh, a new
+// one that will be used again. It is nil if there is none, because the size
+// does not suit or the pool is full.
+func Pooled(size int, fresh bool) []byte {
 	c := classOf(size)
 	if c < 0 {
 		return nil
@@ -71,6 +75,15 @@ func pooled(size int, fresh bool) []byte {
 	}
 	runtime.SetFinalizer(b, giveBack[c])
 	return unsafe.Slice(b, minPooled<<c)[:size:size]
+}
+
+// Clone returns a copy.
+func Clone(b []byte) []byte {
+	if c := Pooled(len(b), true); c != nil {
+		copy(c, b)
+		return c
+	}
+	return bytes.Clone(b) // which does not clear what it copies to
 }
 
 func take(c int, fresh bool) *byte {

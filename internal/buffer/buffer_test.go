@@ -1,9 +1,7 @@
-package zmtp
+package buffer
 
 import (
 	"bytes"
-	"hash/crc32"
-	"math/rand/v2"
 	"runtime"
 	"testing"
 	"time"
@@ -47,18 +45,18 @@ func TestBufferSizes(t *testing.T) {
 		}
 	}
 	for _, size := range []int{1, minPooled, minPooled + 1, maxPooled - 1, maxPooled, maxPooled + 1} {
-		if b := buffer(size); len(b) != size || cap(b) < size {
+		if b := Get(size); len(b) != size || cap(b) < size {
 			t.Errorf("a buffer of %d bytes has %d of %d", size, len(b), cap(b))
 		}
 	}
 }
 
 func TestBuffersComeBack(t *testing.T) {
-	kept := buffer(maxPooled)
+	kept := Get(maxPooled)
 	copy(kept, "kept")
 	for range 3 {
 		for range 8 {
-			buffer(maxPooled)[0] = 'x'
+			Get(maxPooled)[0] = 'x'
 		}
 		collect(t, "no buffer came back", func() bool { _, free := poolState(); return free >= 4 })
 	}
@@ -71,7 +69,7 @@ func TestBuffersComeBack(t *testing.T) {
 func TestPoolIsBounded(t *testing.T) {
 	var held [][]byte
 	for range 2 * poolLimit / maxPooled {
-		held = append(held, buffer(maxPooled))
+		held = append(held, Get(maxPooled))
 	}
 	if owned, _ := poolState(); owned > poolLimit {
 		t.Errorf("%d bytes are of the pool", owned)
@@ -82,47 +80,4 @@ func TestPoolIsBounded(t *testing.T) {
 		owned, free := poolState()
 		return owned == 0 && free == 0
 	})
-}
-
-// TestKeptFramesStay: whatever is collected and used again meanwhile, a frame
-// that somebody keeps does not change.
-func TestKeptFramesStay(t *testing.T) {
-	type kept struct {
-		frame []byte
-		sum   uint32
-	}
-	rng := rand.New(rand.NewPCG(1, 2))
-	var stream []byte
-	for len(stream) < 16<<20 {
-		body := make([]byte, rng.IntN(1<<rng.IntN(20)))
-		for i := 0; i < len(body); i += 64 {
-			body[i] = byte(rng.Uint32())
-		}
-		stream = append(AppendHeader(stream, 0, len(body)), body...)
-	}
-	for range 4 {
-		r := NewReader(bytes.NewReader(stream), 2<<20)
-		ring := make([]kept, 64)
-		for i := 0; ; {
-			_, body, ok, err := r.Next()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !ok {
-				if r.Fill() != nil {
-					break
-				}
-				continue
-			}
-			r.Keep()
-			old := &ring[i%len(ring)]
-			if crc32.ChecksumIEEE(old.frame) != old.sum {
-				t.Fatal("a kept frame has changed")
-			}
-			*old = kept{body, crc32.ChecksumIEEE(body)}
-			if i++; i%128 == 0 {
-				runtime.GC()
-			}
-		}
-	}
 }

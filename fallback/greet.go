@@ -151,6 +151,9 @@ func (pr *presence) enter(p *peer, in *inbound, h *zre.Hello) bool {
 		}
 	}
 	p.entered = true
+	if !p.greeted {
+		p.wake() // it need not wait with those that are hearsay
+	}
 	pr.entered.set(p.id, p)
 	pr.node.enters.Add(1)
 	if pr.gossip != nil {

@@ -3,6 +3,7 @@
 package fallback
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 	"time"
@@ -59,29 +60,37 @@ func TestForgedBeaconsMakeFewConnections(t *testing.T) {
 	}
 }
 
-// Before it knows who is there a node sends no more than its part of the
-// handshake, to one that connects and to one that it was made to connect to.
+// Before it knows who is there a node answers one that connects with no more
+// than it was told, and says no more than its part of the handshake to one
+// that it was made to connect to.
 func TestStrangersGetLittle(t *testing.T) {
-	const handshake = 160 // bytes: a greeting of 64 and a READY
+	const dialled = 124 // bytes: a greeting of 64 and a READY of 60
 	n := startNode(t, testConfig("node", int(hostilePort.Add(1))))
 	scene := sceneOf(n)
 	t.Cleanup(scene.Close)
 
+	silent, err := scene.Dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := heard(silent, time.Second); got > 0 {
+		t.Errorf("one that connects and says nothing gets %d bytes", got)
+	}
 	c, err := scene.Dial()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetReadDeadline(time.Now().Add(time.Second))
-	got := 0
-	for buf := make([]byte, 4096); ; {
-		m, err := c.Read(buf)
-		got += m
-		if err != nil {
-			break
+	told, got := 0, 0
+	for _, part := range handshakeParts() {
+		c.Send(part)
+		told += len(part)
+		got += heard(c, 50*time.Millisecond)
+		if got > told {
+			t.Errorf("%d bytes for %d", got, told)
 		}
 	}
-	if got > handshake {
-		t.Errorf("one that connects and says nothing gets %d bytes", got)
+	if got == 0 {
+		t.Error("no answer")
 	}
 
 	l, err := scene.Listen(hostile.Says())
@@ -96,7 +105,54 @@ func TestStrangersGetLittle(t *testing.T) {
 	}
 	eventually(t, "the node's greeting", func() bool { return l.Bytes() > 0 })
 	time.Sleep(200 * time.Millisecond) // for more than there should be
-	if got, most := l.Bytes(), handshake*l.Accepted(); got > most {
+	if got, most := l.Bytes(), dialled*l.Accepted(); got > most {
 		t.Errorf("a listener that says nothing gets %d bytes in %d connections", got, l.Accepted())
+	}
+}
+
+// handshakeParts are what a stranger says up to HELLO, cut where libzmq cuts
+// it and elsewhere.
+func handshakeParts() (parts [][]byte) {
+	whole := bytes.Join([][]byte{
+		hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(UUID{1})),
+		hostile.Cmd("PING", []byte("\x00\x00context")), hostile.Frame(0, hostile.Plain(hostile.KindPing, 1)),
+	}, nil)
+	last := 0
+	for _, cut := range []int{1, 10, 11, 63, 64, 70, len(whole) - 20, len(whole)} {
+		parts = append(parts, whole[last:cut])
+		last = cut
+	}
+	return parts
+}
+
+// heard returns how many bytes come on a connection in a while.
+func heard(c *hostile.Conn, d time.Duration) (got int) {
+	c.SetReadDeadline(time.Now().Add(d))
+	for buf := make([]byte, 4096); ; {
+		m, err := c.Read(buf)
+		got += m
+		if err != nil {
+			return got
+		}
+	}
+}
+
+// However many addresses tell of nodes, dials go on at a bounded rate.
+func TestDialPace(t *testing.T) {
+	var pace dialPace
+	now := time.Now()
+	for i := range dialBurst {
+		if d := pace.reserve(now); d > 0 {
+			t.Fatalf("dial %d waits for %v", i, d)
+		}
+	}
+	for i := range 3 * dialRate {
+		want := time.Second * time.Duration(i+1) / dialRate
+		if d := pace.reserve(now); d < want-time.Millisecond || d > want+time.Millisecond {
+			t.Fatalf("dial %d behind the burst waits for %v, want %v", i, d, want)
+		}
+	}
+	if d := pace.reserve(now.Add(time.Hour)); d > 0 {
+		t.Errorf("after an hour a dial waits for %v", d)
 	}
 }

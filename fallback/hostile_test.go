@@ -102,7 +102,7 @@ func (v *victim) scene() *hostile.Scene {
 		Other:  address(2),
 		Limits: hostile.Limits{
 			HalfOpen: maxHalfOpen, Handshake: helloTimeout, Hello: maxHello, Groups: maxGroups, Foreign: maxForeign,
-			Frames: rule.MaxFrames, Message: rule.MaxMessage, Burst: sourceBurst, Rate: sourceRate,
+			Frames: rule.MaxFrames, Message: rule.MaxMessage, Burst: sourceBurst, Rate: sourceRate, Dials: dialBurst, DialRate: dialRate,
 			Send: victimConfig(0).SendTimeout,
 		},
 	}

@@ -28,7 +28,27 @@ const (
 	// a second. A beacon is easily forged, and each makes the node connect.
 	sourceBurst, sourceRate = 512, 64
 	maxSources              = 1024
+
+	// Dials to where no connection was made before, of all sources together:
+	// so many at once, then so many a second. Those to peers that have said
+	// HELLO are counted apart: they have come from an address that is theirs.
+	dialBurst, dialRate = 512, 128
 )
+
+// dialPace spreads dials over time.
+type dialPace struct {
+	next time.Time // when the burst is used up, the moment of the next one
+}
+
+// reserve returns how long the next dial must wait.
+func (d *dialPace) reserve(now time.Time) time.Duration {
+	const interval = time.Second / dialRate
+	if full := now.Add(-dialBurst * interval); d.next.Before(full) {
+		d.next = full
+	}
+	d.next = d.next.Add(interval)
+	return max(0, d.next.Sub(now))
+}
 
 // allowance limits how often each source may do something.
 type allowance struct {

@@ -110,16 +110,35 @@ func (p *peer) connect() (c *link, rd *zmtp.Reader) {
 	return c, rd
 }
 
-// pause waits before a dial that follows failed ones.
+// pause waits before a dial: after failed ones, and for its turn where it is
+// strangers that make this node dial.
 func (p *peer) pause() bool {
 	p.pr.mu.Lock()
 	n, gone := p.failures, p.gone
 	p.pr.mu.Unlock()
-	if n == 0 || gone {
-		return !gone
+	if n > 0 && !gone {
+		d := min(50*time.Millisecond<<min(n, 10), 2*time.Second)
+		gone = !p.wait(d + rand.N(d/4))
 	}
-	d := min(50*time.Millisecond<<min(n, 10), 2*time.Second)
-	return p.wait(d + rand.N(d/4))
+	if d := p.turn(); d > 0 && !gone {
+		gone = !p.wait(d)
+	}
+	return !gone
+}
+
+// turn returns how long a dial to where no connection was made before must
+// wait for those to other places.
+func (p *peer) turn() time.Duration {
+	p.pr.mu.Lock()
+	defer p.pr.mu.Unlock()
+	switch now := time.Now(); {
+	case p.gone || p.greeted || p.origin == fromUser:
+		return 0
+	case p.entered:
+		return p.pr.callers.reserve(now)
+	default:
+		return p.pr.hearsay.reserve(now)
+	}
 }
 
 // wait waits, or until wake is called. It reports false if the peer is gone.

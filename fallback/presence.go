@@ -68,6 +68,8 @@ type presence struct {
 	inbounds   map[*inbound]struct{}      // all connections that were accepted
 	accepted   uint64                     // how many, ever
 	sources    allowance
+	hearsay    dialPace // to those that beacons and gossip tell of
+	callers    dialPace // to those that have said HELLO
 }
 
 // ownProperty is the name of the property by which nodes of this package
@@ -94,7 +96,7 @@ func newPresence(n *Node, id UUID, own []string) *presence {
 	pr.ctx, pr.cancel = context.WithCancel(context.Background())
 	pr.entered.mu, pr.groups.mu = &pr.mu, &pr.mu
 	pr.unfinished.pr, pr.unfinished.waiting = pr, map[*inbound]chan struct{}{}
-	pr.router = &zmtp.Self{Socket: "ROUTER", Property: ownProperty, Curve: pr.server()}
+	pr.router = &zmtp.Self{Socket: "ROUTER", Property: ownProperty, Curve: pr.server(), Listener: true}
 	if keys := n.cfg.Keys; keys != nil {
 		pr.headers = maps.Clone(pr.headers)
 		if pr.headers == nil {
@@ -110,7 +112,7 @@ func (pr *presence) server() *zmtp.Curve {
 	if pr.cfg.Keys == nil {
 		return nil
 	}
-	return &zmtp.Curve{Keys: *pr.cfg.Keys, Server: true, Allow: func(key [32]byte) zmtp.Verdict {
+	return &zmtp.Curve{Keys: *pr.cfg.Keys, Allow: func(key [32]byte) zmtp.Verdict {
 		if !pr.allows(key) {
 			return zmtp.Denied
 		}
@@ -185,7 +187,7 @@ func (pr *presence) startGossip(ctx context.Context) error {
 	}
 	g, err := gossip.Start(ctx, gossip.Config{
 		Bind: pr.cfg.GossipBind, Connect: hubs, Log: pr.log, Deliver: pr.gossiped,
-		Server: &zmtp.Self{Socket: "ROUTER", Curve: pr.server()},
+		Server: &zmtp.Self{Socket: "ROUTER", Curve: pr.server(), Listener: true},
 		Client: func(h gossip.Hub) *zmtp.Self { return &zmtp.Self{Socket: "DEALER", Curve: pr.client(h.Key)} },
 	})
 	if err != nil {

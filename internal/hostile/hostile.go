@@ -40,6 +40,8 @@ type Limits struct {
 	Message   int           // bytes of one message
 	Burst     int           // new peers of one address, at once
 	Rate      int           // and then a second
+	Dials     int           // to places of which strangers tell, at once
+	DialRate  int           // and then a second
 	Send      time.Duration // after which a peer that takes nothing is removed
 }
 

@@ -15,6 +15,7 @@ func UDP() []Attack {
 		{"own UUID", "9", "the victim's UUID with another port", "never connects to it", ownUUID},
 		{"own endpoint", "10", "other UUIDs at the victim's own endpoint", "ignored", ownEndpoint},
 		{"closed ports", "7", "2000 UUIDs, each at another closed port", "dials as many as the limit for one address allows, gives up", closedPorts},
+		{"many addresses", "7", "1000 UUIDs, each at another endpoint of 250 addresses, which all hang up", "dials as many as the limit for all addresses allows", manyAddresses},
 		{"privileged port", "14", "a port below 1024 where somebody listens", "never connects to it", privileged},
 		{"one endpoint, many UUIDs", "7, 11", "300 UUIDs at an endpoint where a node listens", "one connection at a time, a new one twice a second at most", sameEndpoint},
 		{"one endpoint that hangs up", "7, 11", "300 UUIDs at an endpoint that closes every connection", "tries again ever more slowly", hangsUp},
@@ -141,6 +142,39 @@ func closedPorts(s *Scene) error {
 		return err
 	}
 	return s.caughtUp()
+}
+
+func manyAddresses(s *Scene) error {
+	var all []*Listener
+	begin := time.Now()
+	for i := range 1000 {
+		from := s.Addr.As4()
+		from[1], from[3] = 2, byte(1+i%250)
+		l, err := s.ListenOn(netip.AddrPortFrom(netip.AddrFrom4(from), 0), Rude)
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		if err := s.Beacons(l.Addr().Addr(), Beacon(newID(), l.Port())); err != nil {
+			return err
+		}
+		all = append(all, l)
+	}
+	dials := func() (sum int) {
+		for _, l := range all {
+			sum += l.Accepted()
+		}
+		return sum
+	}
+	if err := eventually("the victim dials", func() bool { return dials() >= s.Limits.Dials }); err != nil {
+		return err
+	}
+	time.Sleep(3 * time.Second) // for more than there should be
+	got, most := dials(), s.Limits.Dials+int(float64(s.Limits.DialRate)*(1+time.Since(begin).Seconds()))
+	if got > most {
+		return fmt.Errorf("the victim has connected %d times, want %d at most", got, most)
+	}
+	return nil
 }
 
 func privileged(s *Scene) error {

@@ -28,7 +28,7 @@ func newKeys(t *testing.T) key.Pair {
 func secret(t *testing.T, i int, own key.Pair, allow func([32]byte) zmtp.Verdict, bind, connect string, server [32]byte) *node {
 	t.Helper()
 	cfg := Config{
-		Server: &zmtp.Self{Socket: "ROUTER", Curve: &zmtp.Curve{Keys: own, Server: true, Allow: allow}},
+		Server: &zmtp.Self{Socket: "ROUTER", Curve: &zmtp.Curve{Keys: own, Allow: allow}, Listener: true},
 		Client: func(h Hub) *zmtp.Self {
 			return &zmtp.Self{Socket: "DEALER", Curve: &zmtp.Curve{Keys: own, ServerKey: h.Key}}
 		},

@@ -33,7 +33,7 @@ type node struct {
 func start(t testing.TB, bind string, connect ...string) *node {
 	t.Helper()
 	cfg := Config{
-		Server: &zmtp.Self{Socket: "ROUTER"},
+		Server: &zmtp.Self{Socket: "ROUTER", Listener: true},
 		Client: func(Hub) *zmtp.Self { return &zmtp.Self{Socket: "DEALER"} },
 	}
 	if bind != "" {

@@ -21,8 +21,7 @@ var (
 // Curve is what a side needs for the CURVE mechanism (RFC 25 and 26 of
 // ZeroMQ).
 type Curve struct {
-	Keys   key.Pair
-	Server bool // of the two sides, the listener
+	Keys key.Pair
 
 	// ServerKey is, for the dialling side, the public key that the listener
 	// must prove to own.
@@ -65,11 +64,8 @@ type curveSession struct {
 func handshakeCurve(rw io.ReadWriter, self *Self, limit int) (*Reader, Remote, error) {
 	// Nothing but the greeting goes out before the other side has shown that
 	// it wants CURVE too.
-	if _, err := rw.Write(appendGreeting(nil, mechanismCurve)); err != nil {
-		return nil, Remote{}, err
-	}
 	r := NewReader(rw, maxHandshake)
-	minor, err := r.greeting(mechanismCurve)
+	minor, err := r.greeting(mechanismCurve, newOpening(rw, self, appendGreeting(nil, mechanismCurve)))
 	if err != nil {
 		return nil, Remote{}, err
 	}
@@ -79,7 +75,7 @@ func handshakeCurve(rw io.ReadWriter, self *Self, limit int) (*Reader, Remote, e
 	}
 	s := &curveSession{Curve: self.Curve, rw: rw, r: r, self: self, long: long}
 	shake := s.dial
-	if s.Server {
+	if self.Listener {
 		shake = s.accept
 	}
 	remote, err := shake()
@@ -95,7 +91,7 @@ func handshakeCurve(rw io.ReadWriter, self *Self, limit int) (*Reader, Remote, e
 // traffic returns what seals and opens the frames after the handshake.
 func (s *curveSession) traffic() (*Sealer, *opener) {
 	own, far := fromClient, fromServer
-	if s.Server {
+	if s.self.Listener {
 		own, far = far, own
 	}
 	return &Sealer{messageKey(s.shared, own), s.sent},
@@ -134,7 +130,7 @@ func (s *curveSession) receive(want string, least, most int) ([]byte, error) {
 		return nil, err
 	case flags != Command:
 		return nil, fmt.Errorf("%w: a frame with flags %#x instead of %s", ErrProtocol, flags, want)
-	case string(name) == "ERROR" && !s.Server:
+	case string(name) == "ERROR" && !s.self.Listener:
 		return nil, fmt.Errorf("%w: %w: the other side said %q", ErrProtocol, ErrDenied, data)
 	case string(name) != want:
 		return nil, fmt.Errorf("%w: %q instead of %s", ErrProtocol, name, want)

@@ -23,11 +23,8 @@ type forger struct {
 
 func (f *forger) handshake(rw io.ReadWriter, server [32]byte) error {
 	s := &curveSession{Curve: &Curve{Keys: f.claim, ServerKey: server}, rw: rw, r: NewReader(rw, maxHandshake), self: &Self{Socket: "DEALER"}, farLong: server}
-	var err error
-	if _, err = rw.Write(appendGreeting(nil, mechanismCurve)); err != nil {
-		return err
-	}
-	if _, err = s.r.greeting(mechanismCurve); err != nil {
+	_, err := s.r.greeting(mechanismCurve, newOpening(rw, s.self, appendGreeting(nil, mechanismCurve)))
+	if err != nil {
 		return err
 	}
 	if s.short, err = newSecret(rand.Reader); err != nil {

@@ -69,7 +69,7 @@ func pairOf(t testing.TB) (client, server *Self) {
 	keys := keysOf(t)
 	identity := append([]byte{1}, bytes.Repeat([]byte{7}, 16)...)
 	client = &Self{Socket: "DEALER", Identity: identity, Curve: &Curve{Keys: keysOf(t), ServerKey: keys.Public}}
-	return client, &Self{Socket: "ROUTER", Property: "X-Test", Curve: &Curve{Keys: keys, Server: true}}
+	return client, &Self{Socket: "ROUTER", Property: "X-Test", Curve: &Curve{Keys: keys}, Listener: true}
 }
 
 // next waits for a frame.
@@ -128,7 +128,7 @@ func TestCurveBothRoles(t *testing.T) {
 }
 
 func TestNullHasNoSealer(t *testing.T) {
-	c, s := connect(t, &Self{Socket: "DEALER"}, &Self{Socket: "ROUTER"})
+	c, s := connect(t, &Self{Socket: "DEALER"}, &Self{Socket: "ROUTER", Listener: true})
 	if c.err != nil || s.err != nil || c.remote.Sealer != nil || s.remote.Sealer != nil || s.remote.Key != ([32]byte{}) {
 		t.Fatalf("%+v, %+v", c, s)
 	}
@@ -196,7 +196,7 @@ func TestCurveMechanismMismatch(t *testing.T) {
 	}
 	client, server := pairOf(t)
 	check(&Self{Socket: "DEALER"}, server, func(c, _ end) end { return c })
-	check(client, &Self{Socket: "ROUTER"}, func(_, s end) end { return s })
+	check(client, &Self{Socket: "ROUTER", Listener: true}, func(_, s end) end { return s })
 }
 
 func TestCurveSameRoles(t *testing.T) {
@@ -302,7 +302,7 @@ func TestCurveWithoutRandomness(t *testing.T) {
 			p := play(&curve, nil, side.in, 1<<20)
 			exhausted := errors.Is(p.err, io.EOF) || errors.Is(p.err, io.ErrUnexpectedEOF)
 			if exhausted != (n < len(all)) || (p.err == nil) != (n >= len(all)) {
-				t.Errorf("server %t with %d random bytes of %d: %v", curve.Server, n, len(all), p.err)
+				t.Errorf("server %t with %d random bytes of %d: %v", side.curve == c.server, n, len(all), p.err)
 			}
 		}
 	}

@@ -55,7 +55,7 @@ func readCapture(tb testing.TB, i int) *capture {
 			random: &again{all(of.prefix+"client_short_secret", of.prefix+"vouch_nonce"), 0},
 		},
 		server: &Curve{
-			Keys: pair(of.server), Server: true,
+			Keys:   pair(of.server),
 			random: &again{all(of.prefix+"server_short_secret", of.prefix+"cookie_nonce", of.prefix+"cookie_key", of.prefix+"welcome_nonce"), 0},
 		},
 		fromClient: lines["C"],
@@ -117,8 +117,8 @@ type played struct {
 // play runs one side on what the other side sends, in pieces.
 func play(curve *Curve, identity, in []byte, pieces int) (p played) {
 	self := &Self{Socket: "DEALER", Identity: identity, Curve: curve}
-	if curve.Server {
-		self = &Self{Socket: "ROUTER", Curve: curve}
+	if curve.ServerKey == ([32]byte{}) {
+		self = &Self{Socket: "ROUTER", Curve: curve, Listener: true}
 	}
 	if source, ok := curve.random.(*again); ok {
 		source.at = 0
@@ -237,7 +237,7 @@ func TestCurveTamperedServer(t *testing.T) {
 // and nothing else.
 func TestCurveTamperedMessages(t *testing.T) {
 	c := readCapture(t, 0)
-	r, _, err := Handshake(&scripted{Reader: bytes.NewReader(c.fromClient[:capturedClient])}, &Self{Socket: "ROUTER", Curve: c.server}, 1000)
+	r, _, err := Handshake(&scripted{Reader: bytes.NewReader(c.fromClient[:capturedClient])}, &Self{Socket: "ROUTER", Curve: c.server, Listener: true}, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,10 @@ type Self struct {
 	Identity []byte
 	Property string // name of an additional, empty property; "": none
 	Curve    *Curve // for the CURVE mechanism; nil: NULL
+
+	// Listener says that the other side has made the connection. It speaks
+	// first: before a listener knows who it is, it sends no more than it got.
+	Listener bool
 }
 
 // Remote is what the other side said.
@@ -45,11 +49,9 @@ func Handshake(rw io.ReadWriter, self *Self, limit int) (*Reader, Remote, error)
 	// Greeting and READY go out in one write, without waiting: libzmq takes
 	// both. It takes nothing more before it has sent its own READY.
 	hello := appendGreeting(make([]byte, 0, 160), mechanismNull)
-	if _, err := rw.Write(AppendCommand(hello, "READY", self.metadata())); err != nil {
-		return nil, Remote{}, err
-	}
+	opening := newOpening(rw, self, AppendCommand(hello, "READY", self.metadata()))
 	r := NewReader(rw, maxHandshake)
-	minor, err := r.greeting(mechanismNull)
+	minor, err := r.greeting(mechanismNull, opening)
 	if err != nil {
 		return nil, Remote{}, err
 	}
@@ -58,9 +60,50 @@ func Handshake(rw io.ReadWriter, self *Self, limit int) (*Reader, Remote, error)
 		return nil, Remote{}, err
 	}
 	remote, err := parseReady(body, self.Socket)
+	if err != nil {
+		return nil, Remote{}, err
+	}
 	remote.Minor = minor
 	r.SetLimit(limit)
-	return r, remote, err
+	return r, remote, opening.finish(greetingSize + HeaderSize(len(body)) + len(body))
+}
+
+// opening is what a side says first, as far as it has not said it.
+type opening struct {
+	w    io.Writer
+	rest []byte
+	sent int
+	all  bool // without waiting for the other side
+}
+
+func newOpening(w io.Writer, self *Self, what []byte) *opening {
+	return &opening{w: w, rest: what, all: !self.Listener}
+}
+
+// answer says as much as has come from the other side so far.
+func (o *opening) answer(came int) error {
+	n := len(o.rest)
+	if !o.all {
+		n = min(n, came-o.sent)
+	}
+	if n <= 0 {
+		return nil
+	}
+	part := o.rest[:n]
+	o.sent, o.rest = o.sent+n, o.rest[n:]
+	_, err := o.w.Write(part)
+	return err
+}
+
+// finish says the rest, which must not be more than has come.
+func (o *opening) finish(came int) error {
+	if err := o.answer(came); err != nil {
+		return err
+	}
+	if len(o.rest) > 0 {
+		return fmt.Errorf("%w: a READY without a socket type and an identity", ErrProtocol)
+	}
+	return nil
 }
 
 func appendGreeting(dst []byte, mechanism string) []byte {
@@ -71,12 +114,19 @@ func appendGreeting(dst []byte, mechanism string) []byte {
 	return append(dst, g[:]...)
 }
 
-// greeting reads the other side's greeting and returns its minor version.
-func (r *Reader) greeting(mechanism string) (minor byte, err error) {
-	for r.w-r.r < greetingSize {
+// greeting reads the other side's greeting and returns its minor version. This
+// side's goes out meanwhile.
+func (r *Reader) greeting(mechanism string, opening *opening) (minor byte, err error) {
+	for {
 		// A peer of ZMTP 1.0 or no peer at all shows in its first byte.
 		if r.w > r.r && r.buf[r.r] != 0xff {
 			return 0, fmt.Errorf("%w: not a ZMTP 3 greeting", ErrProtocol)
+		}
+		if err := opening.answer(r.w - r.r); err != nil {
+			return 0, err
+		}
+		if r.w-r.r >= greetingSize {
+			break
 		}
 		if err := r.Fill(); err != nil {
 			return 0, err

@@ -47,7 +47,7 @@ func TestHandshake(t *testing.T) {
 		_, remote, err := Handshake(a, &Self{Socket: "DEALER", Identity: identity}, 1000)
 		dealer <- result{remote, err}
 	}()
-	_, remote, err := Handshake(b, &Self{Socket: "ROUTER", Property: "X-Test"}, 1000)
+	_, remote, err := Handshake(b, &Self{Socket: "ROUTER", Property: "X-Test", Listener: true}, 1000)
 	if err != nil || !bytes.Equal(remote.Identity, identity) || remote.Minor != 1 {
 		t.Fatalf("router: %+v, %v", remote, err)
 	}
@@ -265,10 +265,69 @@ func TestPong(t *testing.T) {
 	}
 }
 
+// proportional fails when more was written than was read.
+type proportional struct {
+	t           *testing.T
+	in          io.Reader
+	read, wrote int
+	writes      int
+}
+
+func (p *proportional) Read(b []byte) (int, error) {
+	n, err := p.in.Read(b)
+	p.read += n
+	return n, err
+}
+
+func (p *proportional) Write(b []byte) (int, error) {
+	p.wrote += len(b)
+	p.writes++
+	if p.wrote > p.read {
+		p.t.Errorf("%d bytes for %d", p.wrote, p.read)
+	}
+	return len(b), nil
+}
+
+// A listener never says more than it was told, at no byte of the handshake,
+// and who says all at once has his answer at once.
+func TestListenerIsNoAmplifier(t *testing.T) {
+	node := &Self{Socket: "ROUTER", Property: "X-Test12", Listener: true}
+	whole := append(appendGreeting(nil, mechanismNull), ready("Socket-Type", "DEALER", "Identity", string(make([]byte, 17)))...)
+	for size := range len(whole) {
+		in := &proportional{t: t, in: &slowReader{bytes.NewReader(whole), size + 1}}
+		if _, _, err := Handshake(in, node, 1000); err != nil || in.wrote < greetingSize+50 {
+			t.Fatalf("in pieces of %d: %d bytes, %v", size+1, in.wrote, err)
+		}
+	}
+	at := &proportional{t: t, in: bytes.NewReader(whole)}
+	if r, _, err := Handshake(at, node, 1000); err != nil || at.writes != 1 || r.Held() != minChunk {
+		t.Errorf("%d writes, %v", at.writes, err)
+	}
+	// libzmq says ten bytes, then eleven, then its greeting.
+	for told, want := range map[int]int{0: 0, 9: 9, 10: 10, 11: 11, 64: 64, 70: 70} {
+		in := &proportional{t: t, in: bytes.NewReader(whole[:told])}
+		if _, _, err := Handshake(in, node, 1000); err == nil || in.wrote != want {
+			t.Errorf("for %d bytes: %d, %v", told, in.wrote, err)
+		}
+	}
+}
+
+func TestCurveListenerIsNoAmplifier(t *testing.T) {
+	c := readCapture(t, 0)
+	for size := range capturedClient {
+		c.server.random.(*again).at = 0
+		in := &proportional{t: t, in: &slowReader{bytes.NewReader(c.fromClient), size + 1}}
+		if _, _, err := Handshake(in, &Self{Socket: "ROUTER", Property: "X-Test12", Curve: c.server, Listener: true}, 1000); err != nil || in.wrote != greetingSize+170+80 {
+			t.Fatalf("in pieces of %d: %d bytes for %d, %v", size+1, in.wrote, in.read, err)
+		}
+	}
+}
+
 func FuzzHandshake(f *testing.F) {
 	f.Add(append(appendGreeting(nil, mechanismNull), ready("Socket-Type", "DEALER", "Identity", "abc")...), 3)
 	f.Fuzz(func(t *testing.T, in []byte, most int) {
-		r, remote, err := Handshake(&scripted{Reader: &slowReader{bytes.NewReader(in), max(1, most&0xff)}}, &Self{Socket: "ROUTER"}, 1000)
+		rw := &proportional{t: t, in: &slowReader{bytes.NewReader(in), max(1, most&0xff)}}
+		r, remote, err := Handshake(rw, &Self{Socket: "ROUTER", Listener: true}, 1000)
 		if err == nil && (r == nil || len(remote.Identity) > 255) {
 			t.Fatal(r, remote)
 		}

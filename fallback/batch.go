@@ -32,6 +32,19 @@ func (b *batch) size() int { return len(b.buf) + b.refBytes }
 // plenty tells whether there is enough for a write of its own.
 func (b *batch) plenty() bool { return len(b.buf) >= eager || b.frames >= eagerCount }
 
+// sizes returns the bytes in a message, and those at most by which it makes the
+// buffer of a batch longer.
+func sizes(group string, frames [][]byte) (size, encoded int) {
+	encoded = zmtp.MaxHeader + zre.HeaderSize + 1 + len(group) + len(frames)*zmtp.MaxHeader
+	for _, f := range frames {
+		size += len(f)
+		if len(f) < refSize {
+			encoded += len(f)
+		}
+	}
+	return size, encoded
+}
+
 // message appends a WHISPER, or with a group a SHOUT, and its frames. It
 // reports whether the frames are still needed because they are referred to.
 func (b *batch) message(kind zre.Kind, seq uint16, group string, frames [][]byte) (referred bool) {
@@ -63,6 +76,7 @@ func (b *batch) message(kind zre.Kind, seq uint16, group string, frames [][]byte
 
 // frame appends a message of one frame, as encode writes it.
 func (b *batch) frame(size int, encode func(dst []byte) []byte) {
+	b.reserve(zmtp.MaxHeader + size)
 	b.buf = zmtp.AppendHeader(b.buf, 0, size)
 	b.buf = encode(b.buf)
 	b.frames++
@@ -73,6 +87,7 @@ func (b *batch) append(other *batch) {
 	for _, r := range other.refs {
 		b.refs = append(b.refs, ref{r.at + len(b.buf), r.body})
 	}
+	b.reserve(len(other.buf))
 	b.buf = append(b.buf, other.buf...)
 	b.refBytes += other.refBytes
 	b.messages += other.messages
@@ -85,7 +100,9 @@ func (b *batch) prepend(head []byte) {
 		return
 	}
 	b.frames++
-	b.buf = append(append(make([]byte, 0, len(head)+len(b.buf)), head...), b.buf...)
+	all := append(append(borrow(len(head)+len(b.buf)), head...), b.buf...)
+	giveBack(b.buf)
+	b.buf = all
 	for i := range b.refs {
 		b.refs[i].at += len(head)
 	}
@@ -111,10 +128,20 @@ func (b *batch) pieces(dst net.Buffers, most int) net.Buffers {
 	return dst
 }
 
-// reuse empties the batch and keeps its room.
-func (b *batch) reuse() {
-	clear(b.refs)
-	*b = batch{buf: b.buf[:0], refs: b.refs[:0]}
+// reserve sees to it that there is room for so many encoded bytes more.
+func (b *batch) reserve(more int) {
+	if len(b.buf)+more <= cap(b.buf) {
+		return
+	}
+	larger := append(borrow(len(b.buf)+more), b.buf...)
+	giveBack(b.buf)
+	b.buf = larger
+}
+
+// release ends the use of the batch.
+func (b *batch) release() {
+	giveBack(b.buf)
+	*b = batch{}
 }
 
 // each calls do for every frame in the batch.

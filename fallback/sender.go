@@ -24,7 +24,6 @@ type sender struct {
 	changed  sync.Cond // a batch was written, or the sender was closed
 	waiting  int       // how many wait for that
 	queue    batch
-	spare    batch  // the room of the last batch, for the next one
 	seq      uint16 // of the last message; 1 is kept for HELLO
 	queued   uint64 // messages of the application, ever
 	written  uint64 // of those, how many a connection has taken
@@ -99,12 +98,13 @@ func (s *sender) push(kind zre.Kind, group string, frames [][]byte) (ticket uint
 		s.stall()
 	}
 	seq := s.nextSeq()
-	referred = s.tail().message(kind, seq, group, frames)
+	size, encoded := sizes(group, frames)
+	tail := s.tail()
+	tail.reserve(encoded)
+	referred = tail.message(kind, seq, group, frames)
 	s.queued++
 	s.framed++
-	for _, f := range frames {
-		s.bytes += uint64(len(f))
-	}
+	s.bytes += uint64(size)
 	return s.queued, referred
 }
 
@@ -224,6 +224,7 @@ func (s *sender) answer(frame []byte) {
 		s.mu.Unlock()
 		return
 	}
+	s.queue.reserve(len(frame))
 	s.queue.buf = append(s.queue.buf, frame...)
 	s.kick()
 }

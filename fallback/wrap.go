@@ -165,7 +165,7 @@ func (s *sender) decide(style wrapStyle) {
 		s.restart(0)
 	}
 	s.queue.append(&w.later)
-	w.later = batch{}
+	w.later.release()
 }
 
 // restart numbers what was held back from first on; mu is held.

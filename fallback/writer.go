@@ -2,7 +2,6 @@ package fallback
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -21,12 +20,6 @@ const (
 	// unreachedLimit is the limit for a peer to which there never was a
 	// connection: hundreds of them can be made up.
 	unreachedLimit = 16 << 10
-
-	// keepBuffer is how much room an idle sender keeps. In a burst it borrows
-	// larger buffers.
-	keepBuffer     = 4 << 10
-	burstBuffer    = 64 << 10
-	maxBurstBuffer = 4 << 20
 
 	// eager is how much makes a caller write although a goroutine will: it
 	// may not run soon, and the other side could already be reading.
@@ -58,8 +51,7 @@ func (s *sender) sendable() bool {
 func (s *sender) take() (*link, batch) {
 	out := s.queue
 	s.flying, s.writing = out.size(), true
-	s.spare.reuse()
-	s.queue, s.spare = s.spare, batch{}
+	s.queue = batch{}
 	return s.conn, out
 }
 
@@ -68,7 +60,6 @@ func (s *sender) done(out *batch, ok bool) {
 	if ok {
 		s.written += uint64(out.messages)
 		s.wrote += uint64(out.frames)
-		s.spare = *out
 		s.stalled = time.Time{}
 	} else {
 		s.lost = true
@@ -76,6 +67,7 @@ func (s *sender) done(out *batch, ok bool) {
 			s.stalled = time.Time{}
 		}
 	}
+	out.release()
 	s.flying, s.writing = 0, false
 	s.pace.wrote()
 	if s.waiting > 0 {
@@ -154,7 +146,6 @@ func (s *sender) drain() {
 		runtime.Gosched() // the callers may have more
 		s.mu.Lock()
 		for !s.writing && s.sendable() {
-			s.borrow()
 			s.writeAll()
 			s.mu.Lock()
 			idle = 0
@@ -169,37 +160,8 @@ func (s *sender) drain() {
 // rest ends a drain; mu is held.
 func (s *sender) rest() {
 	s.draining = false
-	if cap(s.spare.buf) > keepBuffer {
-		giveBack(&s.spare)
-	}
-	if s.queue.size() == 0 && cap(s.queue.buf) > keepBuffer {
-		giveBack(&s.queue)
-	}
 	if s.waiting > 0 {
 		s.changed.Broadcast()
-	}
-}
-
-// buffers are those that senders borrow in a burst.
-var buffers sync.Pool
-
-func giveBack(b *batch) {
-	if n := cap(b.buf); n >= burstBuffer && n <= maxBurstBuffer {
-		buf := b.buf[:0]
-		buffers.Put(&buf)
-	}
-	*b = batch{}
-}
-
-// borrow sees to it that the batch behind a large one has room for a burst.
-func (s *sender) borrow() {
-	if len(s.queue.buf) < keepBuffer || cap(s.spare.buf) >= burstBuffer {
-		return
-	}
-	if buf, ok := buffers.Get().(*[]byte); ok {
-		s.spare.buf = *buf
-	} else {
-		s.spare.buf = make([]byte, 0, burstBuffer)
 	}
 }
 

@@ -5,6 +5,7 @@ package zyre_test
 import (
 	"cmp"
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/gozyre/zyre"
@@ -31,12 +32,23 @@ func pureGo() conformance.Factory {
 		Name:      "fallback " + fallback.Version,
 		Interface: netlab.IsolatedInterface,
 		New: func(name string, o conformance.Options) (conformance.Node, error) {
+			interfaces := o.Interfaces
+			if interfaces == nil {
+				interfaces = []string{o.Interface}
+			}
+			var groups []string
+			if o.Multicast != "" {
+				groups = []string{o.Multicast}
+			}
 			n, err := fallback.New(fallback.Config{
 				Name:       name,
 				Headers:    o.Headers,
 				Port:       o.Port,
 				PeerPort:   o.PeerPort,
-				Interfaces: []string{o.Interface},
+				Interfaces: interfaces,
+				Multicast:  groups,
+				IPv6:       strings.Contains(o.Multicast, ":") && !o.DualStack,
+				DualStack:  o.DualStack,
 				Interval:   o.Interval,
 				Evasive:    o.Evasive,
 				Silent:     o.Silent,

@@ -35,8 +35,10 @@ type config struct {
 	peerPort   int // 0: the engine's choice
 	interval   time.Duration
 	interfaces []string // none: the engine's choice
-	multicast  string   // group address; "": broadcast
-	ipv6       bool     // announce by IPv6 link-local multicast
+	multicast  string   // IPv4 group; "": broadcast
+	multicast6 string   // IPv6 group; "": ff02::1
+	ipv6       bool     // announce by IPv6 multicast instead of by IPv4
+	dualStack  bool     // announce by both
 	ipv6Addr   string   // source address among several; "": the interface's first
 	evasive    time.Duration
 	silent     time.Duration // 0: as libzyre, evasive plus one reap interval
@@ -111,19 +113,32 @@ func (c *config) complete() error {
 	if v := os.Getenv("ZSYS_INTERFACE"); v != "" && len(c.interfaces) == 0 {
 		c.interfaces = []string{v}
 	}
-	if c.multicast == "" && !c.ipv6 {
+	return c.completeVersions()
+}
+
+// completeVersions settles by which versions of IP the node announces itself
+// and to which groups.
+func (c *config) completeVersions() error {
+	if c.multicast+c.multicast6 == "" {
 		c.ipv6 = os.Getenv("ZSYS_IPV6") == "1"
-		c.multicast = os.Getenv("ZSYS_IPV4_MCAST_ADDRESS")
-		if c.ipv6 {
-			c.multicast = os.Getenv("ZSYS_IPV6_MCAST_ADDRESS")
-		}
-		if c.multicast != "" {
-			if err := WithMulticast(c.multicast)(c); err != nil {
-				return fmt.Errorf("environment: %w", err)
+		for _, name := range []string{"ZSYS_IPV4_MCAST_ADDRESS", "ZSYS_IPV6_MCAST_ADDRESS"} {
+			wanted := c.dualStack || c.ipv6 == (name == "ZSYS_IPV6_MCAST_ADDRESS")
+			if group := os.Getenv(name); group != "" && wanted {
+				if err := WithMulticast(group)(c); err != nil {
+					return fmt.Errorf("environment: %w", err)
+				}
 			}
 		}
 	}
-	if c.ipv6 {
+	switch {
+	case c.dualStack:
+		c.ipv6 = false
+	case c.ipv6:
+		c.multicast = ""
+	default:
+		c.multicast6 = ""
+	}
+	if c.ipv6 || c.dualStack {
 		c.ipv6Addr = os.Getenv("ZSYS_IPV6_ADDRESS")
 	}
 	return nil
@@ -184,7 +199,8 @@ func WithInterval(d time.Duration) Option {
 }
 
 // WithInterface says which network interfaces announce the node: by name
-// ("eth0", "lo"), by one of their addresses, or "*" for all. Default: what
+// ("eth0", "lo"), by one of their addresses, or "*" for all. Of several each
+// peer is told the address that is right on its network. Default: what
 // ZSYS_INTERFACE in the environment says, else the first that is up, can
 // broadcast and is neither loopback nor a container bridge, else loopback.
 // Start fails with [ErrNoInterface] if there is no such interface.
@@ -201,7 +217,8 @@ func WithInterface(names ...string) Option {
 }
 
 // WithMulticast sends beacons to this multicast group instead of by
-// broadcast. An IPv6 group such as "ff02::1" makes the node use IPv6.
+// broadcast. An IPv6 group such as "ff02::1" makes the node use IPv6. With
+// [WithDualStack] it can be given for both versions.
 // Default: ZSYS_IPV4_MCAST_ADDRESS; or with ZSYS_IPV6=1 in the environment,
 // ZSYS_IPV6_MCAST_ADDRESS, else ff02::1; else broadcast.
 func WithMulticast(group string) Option {
@@ -210,7 +227,23 @@ func WithMulticast(group string) Option {
 		if err != nil || !addr.IsMulticast() {
 			return rule.Invalid("multicast group", group, "is not a multicast address")
 		}
-		c.multicast, c.ipv6 = group, addr.Is6()
+		if c.ipv6 = addr.Is6(); c.ipv6 {
+			c.multicast6 = group
+		} else {
+			c.multicast = group
+		}
+		return nil
+	}
+}
+
+// WithDualStack makes the node use IPv4 and IPv6 at once: it announces itself
+// by broadcast and by IPv6 multicast, and meets nodes that have either. Of an
+// interface with one kind of address that is used. The libzyre engine cannot:
+// [errors.ErrUnsupported]. Nor can OpenBSD and DragonFly BSD, on which a
+// socket has one kind of address: there peers can connect by one only.
+func WithDualStack() Option {
+	return func(c *config) error {
+		c.dualStack = true
 		return nil
 	}
 }

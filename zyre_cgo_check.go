@@ -27,6 +27,9 @@ func checkSupported(cfg *config) error {
 	if len(cfg.interfaces) > 1 {
 		return unsupported("libzyre announces on one interface or on all; name one, or \"*\"")
 	}
+	if cfg.dualStack {
+		return unsupported("libzyre uses IPv4 or IPv6, not both")
+	}
 	if cfg.peerPort != 0 && !zyreHasDrafts() {
 		return unsupported("WithPeerPort needs a libzyre with draft functions")
 	}
@@ -85,9 +88,6 @@ func checkMulticast(cfg *config) error {
 		return nil
 	}
 	wanted, fixed := cfg.multicast, process.fixedMulticast
-	if cfg.ipv6 {
-		wanted = ""
-	}
 	if wanted == fixed {
 		return nil
 	}
@@ -165,7 +165,7 @@ type plan struct {
 // planStart finds the interface and makes sure that the ports are free.
 func planStart(ctx context.Context, cfg *config) (plan, error) {
 	p := plan{gossip: cfg.gossips(), endpoint: cfg.endpoint}
-	p.net = network{ipv6: cfg.ipv6, ipv6Addr: cfg.ipv6Addr, multicast: cfg.multicast}
+	p.net = network{ipv6: cfg.ipv6, ipv6Addr: cfg.ipv6Addr, multicast: cfg.multicast + cfg.multicast6}
 	if cfg.endpoint == "" || !p.gossip {
 		if err := p.chooseInterface(cfg); err != nil {
 			return p, err

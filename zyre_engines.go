@@ -8,6 +8,9 @@
 //   - Several names in [WithInterface] are [errors.ErrUnsupported]: czmq has
 //     one interface. With "*" libzyre tells peers the name of the machine,
 //     which they must be able to resolve.
+//   - Addresses are those of the time of Start: libzyre does not notice that
+//     one has changed.
+//   - [WithDualStack] is [errors.ErrUnsupported]: czmq has one version of IP.
 //   - czmq has one multicast group and IPv6 setting for the process. While a
 //     node with IPv6 runs, another with other settings is
 //     [errors.ErrUnsupported]. A czmq built without draft functions, as most

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/gozyre/zyre/fallback"
 	"github.com/gozyre/zyre/internal/key"
@@ -43,8 +44,9 @@ func newEngine(c *config) (*engine, error) {
 		PeerPort:      c.peerPort,
 		Interval:      c.interval,
 		Interfaces:    c.interfaces,
-		Multicast:     c.multicast,
+		Multicast:     slices.DeleteFunc([]string{c.multicast, c.multicast6}, func(g string) bool { return g == "" }),
 		IPv6:          c.ipv6,
+		DualStack:     c.dualStack,
 		IPv6Addr:      c.ipv6Addr,
 		Evasive:       c.evasive,
 		Silent:        c.silent,

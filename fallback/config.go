@@ -35,8 +35,9 @@ type Config struct {
 	PeerPort   int          // TCP port of the listener; 0: any
 	Interval   time.Duration
 	Interfaces []string // names or addresses, or "*"; none: choose
-	Multicast  string   // group address; "": broadcast
-	IPv6       bool
+	Multicast  []string // group addresses, one of each IP version; else broadcast, and ff02::1 for IPv6
+	IPv6       bool     // instead of IPv4
+	DualStack  bool     // both
 	IPv6Addr   string
 	Evasive    time.Duration
 	Silent     time.Duration // 0: evasive plus one tick

@@ -60,7 +60,7 @@ func (pr *presence) gossiped(name, value string) {
 	}
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
-	pr.told(id, at, k, fromGossip)
+	pr.told(id, pr.zoned(at), k, fromGossip)
 }
 
 // told is called for each sign of another node; mu is held.
@@ -142,6 +142,21 @@ func (pr *presence) allows(key [32]byte) bool {
 		return true
 	}
 	return slices.Contains(pr.cfg.Allowed, key)
+}
+
+// zoned puts the zone into an IPv6 link-local address that somebody wrote
+// down: that of our first interface which has such an address; mu is held.
+func (pr *presence) zoned(at place) place {
+	addr := at.addr.Addr()
+	if !addr.Is6() || !addr.IsLinkLocalUnicast() || addr.Zone() != "" {
+		return at
+	}
+	for _, l := range pr.links {
+		if zone := l.Addr.Zone(); zone != "" {
+			return tcpPlace(netip.AddrPortFrom(addr.WithZone(zone), at.addr.Port()))
+		}
+	}
+	return at
 }
 
 // isOwn tells whether a place is this node's; mu is held.

@@ -105,6 +105,10 @@ func (pr *presence) tryGreet(in *inbound, h *zre.Hello, at place) (p, rival *pee
 		// The key of a candidate is hearsay, this one is proved.
 		pr.remove(p, "its key is another")
 		p = nil
+	case p.origin == fromGossip && !p.dialled && p.at != at:
+		// A tuple has one address for everybody, this one is for us.
+		pr.remove(p, "it is at another of its addresses")
+		p = nil
 	}
 	holder := pr.byEndpoint[at.endpoint]
 	if p == nil && holder != nil && !holder.entered && holder.key == in.key {

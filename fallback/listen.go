@@ -2,8 +2,11 @@ package fallback
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
+	"time"
 
 	"github.com/gozyre/zyre/fallback/internal/transport"
 	"github.com/gozyre/zyre/internal/netif"
@@ -27,15 +30,56 @@ func (pr *presence) listen(ctx context.Context) error {
 	return nil
 }
 
-// listenAddr returns the address of the links to listen on.
+// listenAddr returns the address of the links to listen on. With "*" it is
+// ready for interfaces to come. That of all IPv6 addresses is that of all IPv4
+// addresses too.
 func (pr *presence) listenAddr() netip.Addr {
 	switch {
-	case len(pr.links) == 1:
+	case len(pr.links) == 1 && !slices.Contains(pr.cfg.Interfaces, "*"):
 		return pr.links[0].Addr
-	case pr.cfg.IPv6:
+	case pr.cfg.IPv6 || pr.cfg.DualStack:
 		return netip.IPv6Unspecified()
 	}
 	return netip.IPv4Unspecified()
+}
+
+// gossipAddr returns the address that goes into the gossip, where there can
+// be one for all: that on the way to a hub, for from there it spreads; mu is
+// held. It is invalid if there is none better than another.
+func (pr *presence) gossipAddr() netip.Addr {
+	hubs := slices.Clone(pr.cfg.GossipBind)
+	for _, h := range pr.cfg.GossipConnect {
+		hubs = append(hubs, h.Endpoint)
+	}
+	for _, hub := range hubs {
+		host, _, _ := transport.SplitTCP(hub)
+		to, err := netip.ParseAddr(host)
+		if err != nil {
+			continue
+		}
+		from := netif.Toward(to)
+		if slices.ContainsFunc(pr.links, func(l netif.Link) bool { return l.Addr == from }) {
+			return from
+		}
+	}
+	return netip.Addr{}
+}
+
+// follow follows the interfaces while the node runs, where no beacon does.
+func (pr *presence) follow(f *netif.Follower, links []netif.Link) {
+	t := time.NewTicker(netif.FollowEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-pr.ctx.Done():
+			return
+		}
+		var changed bool
+		if links, changed = f.Look(links); changed {
+			pr.relinked(links)
+		}
+	}
 }
 
 // relinked is told when the interfaces have changed. Peers are then told of
@@ -46,10 +90,30 @@ func (pr *presence) relinked(links []netif.Link) {
 	if pr.closing || len(links) == 0 {
 		return
 	}
+	gone := netif.Gone(pr.links)
 	pr.links = links
 	if pr.cfg.Endpoint == "" {
 		pr.relisten()
 	}
+	for _, p := range slices.Collect(maps.Values(pr.peers)) {
+		if pr.misled(p, gone) {
+			pr.again(p, "this host has other addresses now")
+		}
+	}
+	if pr.gossip != nil {
+		pr.gossip.Abandon(gone)
+	}
+	pr.publish()
+}
+
+// misled tells whether we must begin anew with a peer because some addresses
+// of this host are gone: what we told it of where we are does not hold any
+// more, or it has a connection on which nothing will ever arrive, or break; mu
+// is held.
+func (pr *presence) misled(p *peer, gone []netip.Addr) bool {
+	return p.greeted && p.told != pr.endpointFor(p.local) ||
+		p.dialled && slices.Contains(gone, p.local.WithZone("")) ||
+		p.in != nil && slices.Contains(gone, addrOf(p.in.conn.LocalAddr()).WithZone(""))
 }
 
 // relisten moves the listener to where the links are now, unless it is at

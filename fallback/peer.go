@@ -61,10 +61,12 @@ type peer struct {
 	status    uint8
 	groups    map[string]*group
 	in        *inbound
-	dialled   bool // our connection to it is up
-	beaconed  bool // it was found by its beacon, or could be
-	checked   bool // somebody is waiting for a sign of life
-	failures  int  // dials in a row that failed, over incarnations
+	dialled   bool       // our connection to it is up
+	local     netip.Addr // of ours, on that connection or the last
+	told      string     // where we are, by our HELLO
+	beaconed  bool       // it was found by its beacon, or could be
+	checked   bool       // somebody is waiting for a sign of life
+	failures  int        // dials in a row that failed, over incarnations
 }
 
 // epoch is what signs of life are counted from. It has a reading of the

@@ -56,6 +56,7 @@ type presence struct {
 	links      []netif.Link
 	listener   net.Listener
 	bound      string             // its endpoint
+	published  string             // what the gossip was told
 	peers      map[UUID]*peer     // all, candidates too
 	byEndpoint map[string]*peer   // the same by where they are dialled
 	entered    table[UUID, *peer] // those that the application knows
@@ -143,7 +144,7 @@ func newUUID() (id UUID) {
 
 // start opens the listener and announces it.
 func (pr *presence) start(ctx context.Context) error {
-	sel := netif.Selection{Names: pr.cfg.Interfaces, IPv6: pr.cfg.IPv6, IPv6Addr: pr.cfg.IPv6Addr}
+	sel := netif.Selection{Names: pr.cfg.Interfaces, IPv6: pr.cfg.IPv6, DualStack: pr.cfg.DualStack, IPv6Addr: pr.cfg.IPv6Addr}
 	links, why, err := sel.Choose()
 	if err != nil {
 		return err
@@ -165,6 +166,8 @@ func (pr *presence) start(ctx context.Context) error {
 	if pr.cfg.beacons() {
 		return pr.startBeacon(sel)
 	}
+	follower := netif.NewFollower(sel, pr.log)
+	pr.tasks.Go(func() { pr.follow(follower, links) })
 	return nil
 }
 
@@ -193,21 +196,32 @@ func (pr *presence) startGossip(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	value := pr.endpointFor(nil)
-	if keys := pr.cfg.Keys; keys != nil {
-		value += "|" + key.Encode(keys.Public)
-	}
 	pr.mu.Lock()
+	defer pr.mu.Unlock()
 	pr.gossip = g
-	pr.mu.Unlock()
-	g.Publish(hexID(pr.id), value)
+	pr.publish()
 	return nil
 }
 
-// endpointFor returns the endpoint that a peer is told: the one that the
-// user advertises, the one that we listen on, or where that is every address
-// the one that we have on the way to this peer, or c is nil, the first.
-func (pr *presence) endpointFor(c *link) string {
+// publish tells the gossip where this node is, unless it knows; mu is held.
+func (pr *presence) publish() {
+	if pr.gossip == nil {
+		return
+	}
+	value := pr.endpointFor(pr.gossipAddr())
+	if keys := pr.cfg.Keys; keys != nil {
+		value += "|" + key.Encode(keys.Public)
+	}
+	if value != pr.published {
+		pr.published = value
+		pr.gossip.Publish(hexID(pr.id), value)
+	}
+}
+
+// endpointFor returns the endpoint that somebody is told who reaches us at
+// this address: the one that the user advertises, the one that we listen on,
+// or where that is every address, this one; mu is held.
+func (pr *presence) endpointFor(addr netip.Addr) string {
 	if pr.cfg.Advertised != "" {
 		return pr.cfg.Advertised
 	}
@@ -215,11 +229,8 @@ func (pr *presence) endpointFor(c *link) string {
 	if !ok || !tcp.IP.IsUnspecified() {
 		return pr.bound
 	}
-	addr := pr.links[0].Addr
-	if c != nil {
-		if local := addrOf(c.LocalAddr()); local.IsValid() {
-			addr = local
-		}
+	if !addr.IsValid() {
+		addr = pr.links[0].Addr
 	}
 	return transport.TCP(netip.AddrPortFrom(addr, pr.port))
 }

@@ -161,21 +161,22 @@ func (pr *presence) connected(p *peer, c *link, remote zmtp.Remote) bool {
 	if p.gone {
 		return false
 	}
-	p.dialled, p.failures = true, 0
+	p.dialled, p.failures, p.local = true, 0, addrOf(c.LocalAddr())
 	var hello []byte
 	if p.greeted {
 		pr.node.reconnects.Add(1)
 	} else {
 		p.greeted = true
-		hello = pr.hello(c)
+		p.told = pr.endpointFor(p.local)
+		hello = pr.hello(p.told)
 	}
 	p.out.attach(c, hello)
 	return true
 }
 
-// hello encodes the HELLO for a connection; mu is held.
-func (pr *presence) hello(c *link) []byte {
-	h := zre.Hello{Endpoint: pr.endpointFor(c), Groups: pr.own, Status: pr.status, Name: pr.node.nameOf(pr.id), Headers: pr.headers}
+// hello encodes a HELLO that says that we are at an endpoint; mu is held.
+func (pr *presence) hello(endpoint string) []byte {
+	h := zre.Hello{Endpoint: endpoint, Groups: pr.own, Status: pr.status, Name: pr.node.nameOf(pr.id), Headers: pr.headers}
 	frame := zmtp.AppendHeader(nil, 0, zre.HelloSize(&h))
 	return zre.AppendHello(frame, 1, &h)
 }
@@ -275,6 +276,7 @@ func (pr *presence) require(id UUID, endpoint string, key [32]byte) error {
 	}
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
+	at = pr.zoned(at)
 	switch {
 	case id == pr.id || pr.isOwn(at):
 		return rule.Invalid("endpoint", endpoint, "is that of this node")

@@ -49,6 +49,9 @@ var _ Node = (*zyre.Node)(nil)
 type Options struct {
 	Headers                            map[string]string
 	Interface                          string
+	Interfaces                         []string // instead of Interface, where one is not enough
+	Multicast                          string
+	DualStack                          bool
 	Port, PeerPort                     int
 	Interval, Evasive, Silent, Expired time.Duration
 	InboxLimit, SendLimit              int
@@ -62,6 +65,15 @@ func (o Options) Zyre() []zyre.Option {
 	}
 	if o.Interface != "" {
 		opts = append(opts, zyre.WithInterface(o.Interface))
+	}
+	if o.Interfaces != nil {
+		opts = append(opts, zyre.WithInterface(o.Interfaces...))
+	}
+	if o.Multicast != "" {
+		opts = append(opts, zyre.WithMulticast(o.Multicast))
+	}
+	if o.DualStack {
+		opts = append(opts, zyre.WithDualStack())
 	}
 	number := func(with func(int) zyre.Option, n int) {
 		if n != 0 {

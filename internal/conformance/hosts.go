@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ var hostTests = []test{
 // RunHosts runs nodes on several hosts of a network that is cut, bad or
 // changed. It skips where no such network can be made.
 func RunHosts(t *testing.T, a, b Factory) {
-	for _, tt := range hostTests {
+	for _, tt := range slices.Concat(hostTests, interfaceTests) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.run(newMesh(t, a, b))

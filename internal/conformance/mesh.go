@@ -51,7 +51,7 @@ func NextPort() int {
 // defaults fills in what the test did not say: its network, short intervals
 // between beacons and timeouts that do not happen.
 func (m *mesh) defaults(f Factory, o Options) Options {
-	if o.Interface == "" {
+	if o.Interface == "" && o.Interfaces == nil {
 		o.Interface = f.Interface
 	}
 	if o.Port == 0 {

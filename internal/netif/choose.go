@@ -59,31 +59,54 @@ func (s Selection) rechoose(ifaces []iface, current []Link) ([]Link, error) {
 
 // stay keeps the unnamed choice as steady as the network allows.
 func (s Selection) stay(ifaces []iface, current []Link) ([]Link, error) {
-	there := s.usable(ifaces)
-	onNetwork := slices.ContainsFunc(current, func(l Link) bool { return !l.Loopback })
-	if onNetwork && !slices.ContainsFunc(current, func(l Link) bool { return !slices.Contains(there, l) }) {
-		return current, nil
-	}
 	links, _, err := s.chooseUnnamed(ifaces)
-	if err == nil && onNetwork && links[0].Loopback {
+	if err != nil {
+		return nil, err
+	}
+	onNetwork := slices.ContainsFunc(current, func(l Link) bool { return !l.Loopback })
+	if onNetwork && links[0].Loopback {
 		return nil, s.refuse(ifaces, "a network", "is not there any more")
 	}
-	return links, err
+	there := s.usable(ifaces)
+	for i, l := range links {
+		kept := slices.IndexFunc(current, func(c Link) bool { return !c.Loopback && c.Addr.Is6() == l.Addr.Is6() })
+		if kept >= 0 && slices.Contains(there, current[kept]) {
+			links[i] = current[kept]
+		}
+	}
+	return links, nil
 }
 
 func (s Selection) chooseUnnamed(ifaces []iface) ([]Link, string, error) {
 	networks, _, loopbacks := s.sorted(ifaces)
+	why := "the first that is up, can " + s.verb() + " and is neither loopback nor a container bridge"
+	if s.IPv6Addr != "" {
+		links, err := s.byName(ifaces, s.IPv6Addr)
+		if err != nil {
+			return nil, "", err
+		}
+		networks = slices.Concat(links, networks)
+		why = "it has the address " + s.IPv6Addr
+	}
 	// A container bridge is passed over even for loopback: other processes of
 	// the machine are likelier to be there.
 	switch {
-	case s.IPv6Addr != "":
-		return s.chooseIPv6Addr(ifaces)
 	case len(networks) > 0:
-		return networks[:1], "the first that is up, can " + s.verb() + " and is neither loopback nor a container bridge", nil
+		return s.firstOfEach(networks), why, nil
 	case len(loopbacks) > 0:
 		return loopbacks[:1], "loopback, because no network interface is up and can " + s.verb(), nil
 	}
 	return nil, "", s.refuse(ifaces, "a network or loopback interface", "that is up is not there")
+}
+
+// firstOfEach returns the first link of each IP version.
+func (s Selection) firstOfEach(links []Link) (first []Link) {
+	for _, ipv6 := range s.Versions() {
+		if i := slices.IndexFunc(links, func(l Link) bool { return l.Addr.Is6() == ipv6 }); i >= 0 {
+			first = append(first, links[i])
+		}
+	}
+	return first
 }
 
 func (s Selection) chooseAll(ifaces []iface) ([]Link, string, error) {
@@ -97,15 +120,6 @@ func (s Selection) chooseAll(ifaces []iface) ([]Link, string, error) {
 		return loopbacks[:1], "loopback, because nothing else is up and can " + s.verb(), nil
 	}
 	return nil, "", s.refuse(ifaces, `"*"`, "finds no interface that is up")
-}
-
-// chooseIPv6Addr takes the interface that has the preferred address.
-func (s Selection) chooseIPv6Addr(ifaces []iface) ([]Link, string, error) {
-	l, err := s.byName(ifaces, s.IPv6Addr)
-	if err != nil {
-		return nil, "", err
-	}
-	return []Link{l}, "it has the address " + s.IPv6Addr, nil
 }
 
 // checkIPv6Addr refuses a preferred address that no interface has: with it
@@ -135,16 +149,18 @@ func (s Selection) usable(ifaces []iface) []Link {
 
 // sorted returns the links that need no naming, by what they lead to.
 func (s Selection) sorted(ifaces []iface) (networks, bridges, loopbacks []Link) {
-	for _, i := range ifaces {
-		links := i.links(s.IPv6, s.preferred())
-		switch {
-		case i.up() && i.loopback():
-			loopbacks = append(loopbacks, links...)
-		case !i.announces(s.IPv6):
-		case i.containerBridge():
-			bridges = append(bridges, links...)
-		default:
-			networks = append(networks, links...)
+	for _, ipv6 := range s.Versions() {
+		for _, i := range ifaces {
+			links := i.links(ipv6, s.preferred())
+			switch {
+			case i.up() && i.loopback():
+				loopbacks = append(loopbacks, links...)
+			case !i.announces(ipv6):
+			case i.containerBridge():
+				bridges = append(bridges, links...)
+			default:
+				networks = append(networks, links...)
+			}
 		}
 	}
 	return networks, bridges, loopbacks
@@ -154,9 +170,23 @@ func (s Selection) refuse(ifaces []iface, wanted, why string) error {
 	return Refuse(wanted, why, s.usable(ifaces))
 }
 
+// Versions returns the IP versions that are asked for: whether it is IPv6.
+func (s Selection) Versions() []bool {
+	if s.DualStack {
+		return []bool{false, true}
+	}
+	return []bool{s.IPv6}
+}
+
+// Wants tells whether addresses like this one are asked for.
+func (s Selection) Wants(a netip.Addr) bool { return s.DualStack || a.Is6() == s.IPv6 }
+
 // verb is what an interface must be able to do.
 func (s Selection) verb() string {
-	if s.IPv6 {
+	switch {
+	case s.DualStack:
+		return "broadcast or multicast"
+	case s.IPv6:
 		return "multicast"
 	}
 	return "broadcast"
@@ -164,7 +194,10 @@ func (s Selection) verb() string {
 
 // family is what the node's addresses are.
 func (s Selection) family() string {
-	if s.IPv6 {
+	switch {
+	case s.DualStack:
+		return "IP"
+	case s.IPv6:
 		return "IPv6"
 	}
 	return "IPv4"

@@ -111,6 +111,19 @@ func TestChoose(t *testing.T) {
 		{"all, with two networks on one", host(nic("eth0", ethernet, "10.0.0.1/24", "10.0.0.2/24", "10.0.1.1/24", "10.0.0.9/32")), Selection{Names: []string{"*"}}, "eth0 10.0.0.1, eth0 10.0.1.1"},
 		{"all but only docker", host(lo, docker0, dockerN), Selection{Names: []string{"*"}}, "docker0 172.17.0.1, br-0123456789ab 172.18.0.1"},
 		{"all but only loopback", host(lo), Selection{Names: []string{"*"}}, "lo 127.0.0.1"},
+
+		{"both", laptop, Selection{DualStack: true}, "eth0 192.168.1.7, eth0 fe80::7"},
+		{"both, each elsewhere", host(lo, nic("eth0", ethernet, "fe80::1/64"), nic("eth1", ethernet, "10.0.0.1/24")), Selection{DualStack: true}, "eth1 10.0.0.1, eth0 fe80::1"},
+		{"both, but IPv4 only", host(lo, nic("eth0", ethernet, "10.0.0.1/24")), Selection{DualStack: true}, "eth0 10.0.0.1"},
+		{"both, but IPv6 only", host(lo, nic("eth0", ethernet, "fe80::1/64")), Selection{DualStack: true}, "eth0 fe80::1"},
+		{"both without network", host(lo, docker0), Selection{DualStack: true}, "lo 127.0.0.1"},
+		{"both, IPv6 address among several", laptop, Selection{DualStack: true, IPv6Addr: "fe80::3"}, "eth0 192.168.1.7, wlan0 fe80::3"},
+		{"both of all", laptop, Selection{Names: []string{"*"}, DualStack: true}, "eth0 192.168.1.7, wlan0 10.1.2.3, eth0 fe80::7, wlan0 fe80::3"},
+		{"both of one name", laptop, Selection{Names: []string{"wlan0"}, DualStack: true}, "wlan0 10.1.2.3, wlan0 fe80::3"},
+		{"both of two names", laptop, Selection{Names: []string{"wlan0", "tun0"}, DualStack: true}, "wlan0 10.1.2.3, tun0 10.8.0.2, wlan0 fe80::3"},
+		{"both of lo", laptop, Selection{Names: []string{"lo"}, DualStack: true}, "lo 127.0.0.1"},
+		{"an address of each", laptop, Selection{Names: []string{"2001:db8::7", "10.1.2.3"}, DualStack: true}, "wlan0 10.1.2.3, eth0 2001:db8::7"},
+		{"one address of both", laptop, Selection{Names: []string{"fe80::3"}, DualStack: true}, "wlan0 fe80::3"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -150,6 +163,8 @@ func TestChooseRefuses(t *testing.T) {
 		{"nothing at all", nil, Selection{}, "none is usable"},
 		{"nothing for all", nil, Selection{Names: []string{"*"}}, `"*" finds no interface that is up`},
 		{"docker without loopback", host(docker0), Selection{}, "usable: docker0 172.17.0.1"},
+		{"neither", laptop, Selection{Names: []string{"wlan0"}, DualStack: true}, `"wlan0" has no IP address; usable: eth0 192.168.1.7, eth0 fe80::7, lo 127.0.0.1, lo ::1`},
+		{"down for both", laptop, Selection{Names: []string{"eth1"}, DualStack: true}, `"eth1" is down`},
 		{"no lo", host(eth0), Selection{Names: []string{"lo"}}, `"lo" does not exist`},
 	}
 	for _, tt := range tests {
@@ -181,6 +196,11 @@ func TestRechoose(t *testing.T) {
 		{"name has a new address", Selection{Names: []string{"eth0"}}, onEth0, host(lo, nic("eth0", ethernet, "10.0.0.1/8")), "eth0 10.0.0.1"},
 		{"one of two names is gone", Selection{Names: []string{"eth0", "wlan0"}}, host(lo, eth0, wlan0), host(lo, wlan0), "wlan0 10.1.2.3"},
 		{"one more for all", Selection{Names: []string{"*"}}, onEth0, host(lo, eth0, wlan0), "eth0 192.168.1.7, wlan0 10.1.2.3"},
+		{"both stay", Selection{DualStack: true}, []iface{lo, broken, eth0}, []iface{lo, wlan0, eth0}, "eth0 192.168.1.7, eth0 fe80::7"},
+		{"both, IPv6 comes", Selection{DualStack: true}, []iface{lo, vpn, nic("eth0", ethernet, "10.0.0.1/8")}, []iface{lo, wlan0, nic("eth0", ethernet, "10.0.0.1/8")}, "eth0 10.0.0.1, wlan0 fe80::3"},
+		{"both, IPv6 goes", Selection{DualStack: true}, onEth0, host(lo, nic("eth0", ethernet, "192.168.1.7/24")), "eth0 192.168.1.7"},
+		{"both go", Selection{DualStack: true}, onEth0, host(lo), ""},
+		{"both of a name, IPv6 goes", Selection{Names: []string{"eth0"}, DualStack: true}, onEth0, host(lo, nic("eth0", ethernet, "192.168.1.7/24")), "eth0 192.168.1.7"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

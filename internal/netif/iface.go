@@ -26,6 +26,10 @@ func (i iface) has(f net.Flags) bool { return i.flags&f == f }
 func (i iface) up() bool             { return i.has(net.FlagUp) }
 func (i iface) loopback() bool       { return i.has(net.FlagLoopback) }
 
+func (i iface) hasAddr(addr netip.Addr) bool {
+	return slices.ContainsFunc(i.addrs, func(a address) bool { return a.prefix.Addr() == addr })
+}
+
 // announces reports whether a beacon sent here reaches others by itself: the
 // rule of libzyre for what it picks unasked.
 func (i iface) announces(ipv6 bool) bool {

@@ -39,6 +39,10 @@ type Selection struct {
 	// IPv6 asks for IPv6 links, which announce by multicast, instead of IPv4.
 	IPv6 bool
 
+	// DualStack asks for links of both, those of IPv4 first. What has an
+	// address of one version only gives that.
+	DualStack bool
+
 	// IPv6Addr picks one address where an interface has several; by default
 	// it is the link-local one. Without Names it also picks the interface.
 	IPv6Addr string
@@ -50,6 +54,9 @@ type Selection struct {
 // nor loopback nor a container bridge, else loopback. An interface that is
 // named need only be up. "*" takes all that can broadcast, and loopback or
 // container bridges only where there is nothing else.
+//
+// With DualStack what is not named is chosen for each IP version, but
+// loopback only if neither has a network.
 //
 // Linux has no IPv6 multicast on loopback. Naming it with IPv6 is refused
 // there; as the last resort it is taken all the same, to wait for a network.

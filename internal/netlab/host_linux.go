@@ -22,6 +22,13 @@ type Host struct {
 	loss     int     // percent of the packets in each direction
 	refused  []*Host // whose packets do not reach this host
 	wire     *wire   // nil: the cable is a veth pair
+	ports    int     // besides its Ethernet interface
+}
+
+// Port is an interface of a host that leads to one other host.
+type Port struct {
+	Name string
+	Addr netip.Addr
 }
 
 // Name returns the name that the host was given.
@@ -67,6 +74,12 @@ func (h *Host) SetAddr(addr netip.Addr) {
 	h.addr = addr
 	h.lab.check(h.space.run("ip -4 address flush dev %s", h.Interface()))
 	h.lab.check(h.space.run("ip address add %s/%d brd + dev %s", addr, subnet.Bits(), h.Interface()))
+}
+
+// IP runs the program ip with these words in the host.
+func (h *Host) IP(words string) {
+	h.lab.t.Helper()
+	h.lab.check(h.space.run("ip %s", words))
 }
 
 // Loss drops that percentage of the packets to the host and of those from it,
@@ -122,19 +135,19 @@ func (h *Host) plug() error {
 	if err != nil {
 		return err
 	}
-	return h.awaitLinkLocal()
+	return h.awaitLinkLocal(h.Interface())
 }
 
-// awaitLinkLocal waits for the IPv6 address that the kernel gives the host's
+// awaitLinkLocal waits for the IPv6 address that the kernel gives an
 // interface once it has noticed the cable. Where IPv6 is switched off there is
 // none, which is for those to say who need it.
-func (h *Host) awaitLinkLocal() error {
+func (h *Host) awaitLinkLocal(name string) error {
 	const table = "/proc/thread-self/net/if_inet6"
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		var addresses []byte
 		var err error
 		h.space.do(func() { addresses, err = os.ReadFile(table) })
-		if err != nil || strings.Contains(string(addresses), " "+h.Interface()+"\n") {
+		if err != nil || strings.Contains(string(addresses), " "+name+"\n") {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ type Lab struct {
 	ctx    context.Context // ends after the cleanups of the test's own
 	bridge *space
 	hosts  []*Host
+	cables int // between two hosts
 }
 
 // subnet is the network of the hosts. It exists in their namespaces only.
@@ -73,6 +74,30 @@ func (l *Lab) Heal() {
 		h.refused = nil
 		l.check(h.filter())
 	}
+}
+
+// Connect lays a cable between two hosts, beside the network that they share:
+// a second one, which has an interface on each and addresses of its own.
+func (l *Lab) Connect(a, b *Host) (onA, onB Port) {
+	l.t.Helper()
+	l.cables++
+	ports := [2]Port{}
+	hosts := [2]*Host{a, b}
+	for i, h := range hosts {
+		h.ports++
+		ports[i] = Port{fmt.Sprint("eth", h.ports), netip.AddrFrom4([4]byte{10, 78, byte(l.cables), byte(i + 1)})}
+	}
+	l.check(l.bridge.run("ip link add %s netns %d type veth peer name %s netns %d", ports[0].Name, a.space.tid, ports[1].Name, b.space.tid))
+	for i, h := range hosts {
+		l.check(h.space.runAll(
+			fmt.Sprintf("ip address add %s/%d brd + dev %s", ports[i].Addr, subnet.Bits(), ports[i].Name),
+			fmt.Sprintf("ip link set %s up", ports[i].Name),
+		))
+	}
+	for i, h := range hosts {
+		l.check(h.awaitLinkLocal(ports[i].Name))
+	}
+	return ports[0], ports[1]
 }
 
 // newSpace makes a namespace that ends with the test.

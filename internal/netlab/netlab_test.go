@@ -75,6 +75,23 @@ func TestHostsTalk(t *testing.T) {
 	}
 }
 
+func TestConnect(t *testing.T) {
+	lab := New(t)
+	h1, h2, h3 := lab.Host("h1"), lab.Host("h2"), lab.Host("h3")
+	p1, p2 := lab.Connect(h1, h2)
+	q1, q3 := lab.Connect(h1, h3)
+	c1, c2, c3 := listen(t, h1), listen(t, h2), listen(t, h3)
+	if !hears(t, c2, c1, p2.Addr.String(), patience) || !hears(t, c1, c2, p1.Addr.String(), patience) {
+		t.Errorf("no way from %v to %v", p1, p2)
+	}
+	if !hears(t, c3, c1, q3.Addr.String(), patience) || !hears(t, c1, c3, q1.Addr.String(), patience) {
+		t.Errorf("no way from %v to %v", q1, q3)
+	}
+	if !hears(t, c2, c1, h2.Addr().String(), patience) {
+		t.Error("the network is cut")
+	}
+}
+
 func TestTCPAndLinkLocal(t *testing.T) {
 	lab := New(t)
 	h1, h2 := lab.Host("h1"), lab.Host("h2")

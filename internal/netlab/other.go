@@ -40,10 +40,18 @@ func (*Lab) Partition(a, b *Host)   {}
 func (*Lab) Block(from, to *Host)   {}
 func (*Lab) Heal()                  {}
 
+func (*Lab) Connect(a, b *Host) (onA, onB Port) { return Port{}, Port{} }
+
 // Line is how bad the line of a host is.
 type Line struct {
 	Delay, Jitter             time.Duration
 	Reorder, Duplicate, Reset int
+}
+
+// Port is an interface of a host.
+type Port struct {
+	Name string
+	Addr netip.Addr
 }
 
 // Host is one host of a lab.
@@ -57,6 +65,7 @@ func (*Host) Command(name string, args ...string) *exec.Cmd { return nil }
 func (*Host) LinkDown()                                     {}
 func (*Host) LinkUp()                                       {}
 func (*Host) SetAddr(addr netip.Addr)                       {}
+func (*Host) IP(words string)                               {}
 func (*Host) Loss(percent int)                              {}
 func (*Host) Shape(l Line)                                  {}
 func (*Host) Vanish()                                       {}

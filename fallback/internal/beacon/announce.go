@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"github.com/gozyre/zyre/internal/netif"
 )
 
 // early are the delays after the first beacons. UDP loses datagrams, and of
@@ -46,7 +48,7 @@ func (a *Announcer) run() {
 func (a *Announcer) announce() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	pace := followEvery
+	pace := netif.FollowEvery
 	for _, s := range a.senders {
 		a.beacon(s)
 		if s.failure != "" {

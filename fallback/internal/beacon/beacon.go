@@ -18,6 +18,7 @@
 package beacon
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -40,7 +41,7 @@ type Config struct {
 	Port      int             // UDP port
 	Interval  time.Duration   // between two beacons
 	Selection netif.Selection // which the links follow while the node runs
-	Multicast string          // group; "": broadcast, and with IPv6 ff02::1
+	Multicast []string        // groups, one of each IP version; else broadcast, and ff02::1 for IPv6
 	Logger    *slog.Logger    // nil: none
 	Self      [16]byte        // the node's own UUID, whose beacons are not told
 
@@ -56,44 +57,46 @@ type Config struct {
 // ipv6Group is all nodes of a link: what libzyre announces to by default.
 const ipv6Group = "ff02::1"
 
-// group returns the multicast group; it is invalid for broadcast.
-func (c *Config) group() (netip.Addr, error) {
-	text := c.Multicast
-	switch {
-	case text == "" && !c.Selection.IPv6:
-		return netip.Addr{}, nil
-	case text == "":
-		text = ipv6Group
+// groups returns the multicast group of each IP version, whether it is IPv6;
+// it is invalid for broadcast.
+func (c *Config) groups() (map[bool]netip.Addr, error) {
+	groups := map[bool]netip.Addr{true: netip.MustParseAddr(ipv6Group)}
+	for _, text := range c.Multicast {
+		g, err := netip.ParseAddr(text)
+		if err != nil || !g.IsMulticast() {
+			return nil, rule.Invalid("multicast group", text, "is not a multicast address")
+		}
+		if !c.Selection.Wants(g) {
+			return nil, rule.Invalid("multicast group", text, "is not of the same IP version as the node's addresses")
+		}
+		groups[g.Is6()] = g.WithZone("")
 	}
-	g, err := netip.ParseAddr(text)
-	if err != nil || !g.IsMulticast() {
-		return g, rule.Invalid("multicast group", text, "is not a multicast address")
-	}
-	if g.Is6() != c.Selection.IPv6 {
-		return g, rule.Invalid("multicast group", text, "is not of the same IP version as the node's addresses")
-	}
-	return g.WithZone(""), nil
+	return groups, nil
 }
 
 // Announcer sends the beacons of one node and receives those of others.
 type Announcer struct {
-	cfg   Config
-	group netip.Addr
-	space namespace // where the sockets are
-
-	subscription *subscription
-	seesRefused  uint64 // count of the shared receiver when this announcer came
+	cfg      Config
+	groups   map[bool]netip.Addr
+	ears     []ear // one for each IP version
+	follower *netif.Follower
 
 	stop    chan struct{} // closed to end run
 	halt    func()        // closes stop, once
 	done    chan struct{} // closed when run has ended
 	closing sync.Once
 
-	following map[string]string // what went wrong last in following the links; run's own
+	joining string // what went wrong last in joining groups; run's own
 
 	mu      sync.Mutex // orders what is sent: nothing after a goodbye
 	senders []*sender
 	silent  bool
+}
+
+// ear is the part of an announcer in a shared receiver.
+type ear struct {
+	subscription *subscription
+	refused      uint64 // count of the receiver when the announcer came
 }
 
 // Start opens the sockets, sends the first beacon at once, and calls seen
@@ -103,7 +106,7 @@ type Announcer struct {
 // That nothing can be sent at the moment is no error: it is logged and tried
 // again. An error is that of the receiving socket, or a bad multicast group.
 func Start(cfg Config, links []netif.Link, seen func(Sighting)) (*Announcer, error) {
-	group, err := cfg.group()
+	groups, err := cfg.groups()
 	if err != nil {
 		return nil, err
 	}
@@ -112,23 +115,40 @@ func Start(cfg Config, links []netif.Link, seen func(Sighting)) (*Announcer, err
 	}
 	stop := make(chan struct{})
 	a := &Announcer{
-		cfg:   cfg,
-		group: group,
-		space: currentNamespace(),
-		stop:  stop,
-		halt:  sync.OnceFunc(func() { close(stop) }),
-		done:  make(chan struct{}),
-
-		following: map[string]string{},
+		cfg:      cfg,
+		groups:   groups,
+		follower: netif.NewFollower(cfg.Selection, cfg.Logger),
+		stop:     stop,
+		halt:     sync.OnceFunc(func() { close(stop) }),
+		done:     make(chan struct{}),
 	}
-	a.subscription, err = subscribe(endpoint{a.space, cfg.Selection.IPv6, cfg.Port, group}, cfg.Self, seen)
-	if err != nil {
-		return nil, fmt.Errorf("receive beacons on UDP port %d: %w", cfg.Port, err)
+	if err := a.listen(seen); err != nil {
+		return nil, err
 	}
-	a.seesRefused = a.subscription.receiver.refused.Load()
 	a.adopt(links)
 	go a.run()
 	return a, nil
+}
+
+// listen opens the receiving sockets. A machine on which one of two IP versions
+// is switched off has the other.
+func (a *Announcer) listen(seen func(Sighting)) error {
+	var errs []error
+	for _, ipv6 := range a.cfg.Selection.Versions() {
+		s, err := subscribe(endpoint{netif.CurrentNamespace(), ipv6, a.cfg.Port, a.groups[ipv6]}, a.cfg.Self, seen)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("receive beacons on UDP port %d: %w", a.cfg.Port, err))
+			continue
+		}
+		a.ears = append(a.ears, ear{s, s.receiver.refused.Load()})
+	}
+	if len(a.ears) == 0 {
+		return errors.Join(errs...)
+	}
+	for _, err := range errs {
+		a.cfg.Logger.Warn("beacons of one IP version only", "error", err)
+	}
+	return nil
 }
 
 // Goodbye sends the datagram once on each link, now, and ends announcing.
@@ -152,7 +172,9 @@ func (a *Announcer) Close() error {
 	a.closing.Do(func() {
 		a.halt()
 		<-a.done
-		a.subscription.cancel()
+		for _, e := range a.ears {
+			e.subscription.cancel()
+		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.silent = true
@@ -164,6 +186,9 @@ func (a *Announcer) Close() error {
 }
 
 // Refused counts the datagrams on the port that were no beacons, since Start.
-func (a *Announcer) Refused() uint64 {
-	return a.subscription.receiver.refused.Load() - a.seesRefused
+func (a *Announcer) Refused() (n uint64) {
+	for _, e := range a.ears {
+		n += e.subscription.receiver.refused.Load() - e.refused
+	}
+	return n
 }

@@ -157,7 +157,7 @@ func TestManyNodesShareOneSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer a.Close()
-		if shared[a.subscription.receiver] = true; len(shared) != 1 {
+		if shared[a.ears[0].subscription.receiver] = true; len(shared) != 1 {
 			t.Fatal("one more receiving socket for", i)
 		}
 	}
@@ -283,7 +283,7 @@ func TestLoopbackNodeIgnoresNetworks(t *testing.T) {
 	r.setSubscriptions([]*subscription{s})
 	datagram := payload(uuidOf("bob"), 1)(netif.Link{})
 	for _, only := range []bool{true, false} {
-		s.setLoopbackOnly(only)
+		s.loopbackOnly.Store(only)
 		for _, from := range []string{"127.0.0.1:5670", "192.0.2.7:5670"} {
 			r.deliver(datagram, netip.MustParseAddrPort(from))
 		}
@@ -316,7 +316,7 @@ func TestSenderWithoutTheBeaconPort(t *testing.T) {
 
 func TestBadMulticastGroups(t *testing.T) {
 	for _, group := range []string{"here", "192.0.2.1", "ff02::1"} {
-		_, err := Start(Config{Port: 1, Interval: never, Multicast: group}, nil, func(Sighting) {})
+		_, err := Start(Config{Port: 1, Interval: never, Multicast: []string{group}}, nil, func(Sighting) {})
 		if !errors.Is(err, rule.ErrInvalid) || !strings.Contains(err.Error(), group) {
 			t.Errorf("group %q: %v", group, err)
 		}

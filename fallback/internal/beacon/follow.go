@@ -1,42 +1,25 @@
 package beacon
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/gozyre/zyre/internal/netif"
 )
 
-// How often the interfaces are looked at, at most: while all is well, and
-// while a link fails. Beacons need not come any faster than this.
-const (
-	followEvery = 3 * time.Second
-	repairEvery = 200 * time.Millisecond
-)
+// repairEvery is how often the interfaces are looked at, at most, while a link
+// fails. Beacons need not come any faster than this.
+const repairEvery = 200 * time.Millisecond
 
 // follow looks at the interfaces again and repairs what has failed.
-//
-// It runs on whatever thread, which may be in another network namespace than
-// the one that Start was called in, if that call came from a thread with a
-// namespace of its own. Interfaces of the same name there are none of ours:
-// then the node keeps the sockets it has, which still send from the right one.
 func (a *Announcer) follow() {
-	if currentNamespace() != a.space {
-		return
+	if a.follower.Elsewhere() {
+		return // the sockets that there are still send from the right place
 	}
-	before := a.links()
-	links, err := a.cfg.Selection.Rechoose(before)
-	a.noteFollowing("cannot announce on another interface", err)
-	if err != nil {
-		links = before
-	}
+	links, changed := a.follower.Look(a.links())
 	a.adopt(links)
-	if slices.Equal(before, links) {
-		return
-	}
-	a.cfg.Logger.Info("network interfaces have changed", "before", fmt.Sprint(before), "now", fmt.Sprint(links))
-	if a.cfg.Relinked != nil {
+	if changed && a.cfg.Relinked != nil {
 		a.cfg.Relinked(slices.Clone(links))
 	}
 }
@@ -56,8 +39,11 @@ func (a *Announcer) links() []netif.Link {
 // others, and announces at once on those that are new.
 func (a *Announcer) adopt(links []netif.Link) {
 	// Join first, so that answers to the first beacon are heard.
-	a.noteFollowing("cannot receive multicast", a.subscription.receiver.join(links))
-	a.subscription.setLoopbackOnly(len(links) > 0 && !slices.ContainsFunc(links, func(l netif.Link) bool { return !l.Loopback }))
+	a.join(links)
+	loopbackOnly := len(links) > 0 && !slices.ContainsFunc(links, func(l netif.Link) bool { return !l.Loopback })
+	for _, e := range a.ears {
+		e.subscription.loopbackOnly.Store(loopbackOnly)
+	}
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -78,7 +64,7 @@ func (a *Announcer) adopt(links []netif.Link) {
 func (a *Announcer) adoptLink(before []*sender, l netif.Link) *sender {
 	known := slices.IndexFunc(before, func(s *sender) bool { return s.link == l })
 	if known < 0 {
-		s := &sender{link: l, group: a.group, port: a.cfg.Port}
+		s := &sender{link: l, group: a.groups[l.Addr.Is6()], port: a.cfg.Port}
 		a.note(s, s.open())
 		a.beacon(s)
 		return s
@@ -91,12 +77,17 @@ func (a *Announcer) adoptLink(before []*sender, l netif.Link) *sender {
 	return s
 }
 
-// noteFollowing logs what went wrong in following the links, unless it is what
-// was logged of it before.
-func (a *Announcer) noteFollowing(what string, err error) {
-	failure := reason(err)
-	if failure != "" && failure != a.following[what] {
-		a.cfg.Logger.Warn(what, "error", err)
+// join joins the groups on the links, and logs what went wrong unless it is
+// what was logged of it before.
+func (a *Announcer) join(links []netif.Link) {
+	var errs []error
+	for _, e := range a.ears {
+		errs = append(errs, e.subscription.receiver.join(links))
 	}
-	a.following[what] = failure
+	err := errors.Join(errs...)
+	failure := reason(err)
+	if failure != "" && failure != a.joining {
+		a.cfg.Logger.Warn("cannot receive multicast", "error", err)
+	}
+	a.joining = failure
 }

@@ -37,7 +37,7 @@ type childSettings struct {
 	UUID      [16]byte
 	Port      int
 	Selection netif.Selection
-	Multicast string
+	Multicast []string
 }
 
 // runChild announces until its input ends, then says goodbye. Every line it

@@ -21,13 +21,13 @@ import (
 const netPort = 5670
 
 // neighbours starts both of them on hosts that share a network.
-func neighbours(t *testing.T, s netif.Selection, multicast string) (host *netlab.Host, alice *child, bob *node) {
+func neighbours(t *testing.T, s netif.Selection, multicast ...string) (host *netlab.Host, alice *child, bob *node) {
 	t.Helper()
 	t.Parallel()
 	netlab.Need(t)
 	lab := netlab.New(t)
 	host = lab.Host("alice")
-	bob = startIn(t, lab.Host("bob"), "bob", s, multicast)
+	bob = startIn(t, lab.Host("bob"), "bob", s, multicast...)
 	alice = startChild(t, host.Command(os.Args[0]), childSettings{UUID: uuidOf("alice"), Port: netPort, Selection: s, Multicast: multicast})
 	return host, alice, bob
 }
@@ -36,7 +36,7 @@ func neighbours(t *testing.T, s netif.Selection, multicast string) (host *netlab
 // not follow the interfaces there, so it waits until the network is up. It is
 // given an address that only the host has: should it ever follow interfaces
 // outside, there would still be none that it could send on.
-func startIn(t *testing.T, h *netlab.Host, name string, s netif.Selection, multicast string) (n *node) {
+func startIn(t *testing.T, h *netlab.Host, name string, s netif.Selection, multicast ...string) (n *node) {
 	t.Helper()
 	h.Do(func() {
 		var links []netif.Link
@@ -68,7 +68,7 @@ func (n *node) forget() {
 }
 
 func TestBroadcastOnANetwork(t *testing.T) {
-	host, alice, bob := neighbours(t, netif.Selection{}, "")
+	host, alice, bob := neighbours(t, netif.Selection{})
 	if s := bob.seesNode("alice"); s.From != netip.AddrPortFrom(host.Addr(), netPort) {
 		t.Errorf("alice is at %v", s.From)
 	}
@@ -78,7 +78,7 @@ func TestBroadcastOnANetwork(t *testing.T) {
 }
 
 func TestIPv6LinkLocalMulticast(t *testing.T) {
-	_, alice, bob := neighbours(t, netif.Selection{IPv6: true}, "")
+	_, alice, bob := neighbours(t, netif.Selection{IPv6: true})
 	from := bob.seesNode("alice").From.Addr()
 	if !from.IsLinkLocalUnicast() || from.Zone() == "" {
 		t.Errorf("alice is at %v", from)
@@ -94,6 +94,38 @@ func TestIPv6WideMulticast(t *testing.T) {
 	alice.expect("saw bob 1")
 }
 
+// One node meets others of IPv4 and of IPv6 that do not meet each other.
+func TestDualStack(t *testing.T) {
+	for _, multicast := range [][]string{nil, {"ff05::5670", "239.255.56.70"}} {
+		t.Run(fmt.Sprint("groups ", multicast), func(t *testing.T) {
+			t.Parallel()
+			netlab.Need(t)
+			lab := netlab.New(t)
+			host := lab.Host("alice")
+			four := startIn(t, lab.Host("four"), "four", netif.Selection{}, multicast[len(multicast)/2:]...)
+			six := startIn(t, lab.Host("six"), "six", netif.Selection{IPv6: true}, multicast[:len(multicast)/2]...)
+			alice := startChild(t, host.Command(os.Args[0]), childSettings{
+				UUID: uuidOf("alice"), Port: netPort, Selection: netif.Selection{DualStack: true}, Multicast: multicast,
+			})
+			if from := four.seesNode("alice").From.Addr(); from != host.Addr() {
+				t.Errorf("alice is at %v for IPv4", from)
+			}
+			if from := six.seesNode("alice").From.Addr(); !from.IsLinkLocalUnicast() || from.Is4() {
+				t.Errorf("alice is at %v for IPv6", from)
+			}
+			alice.expect("saw four 1 10.77.0.")
+			alice.expect("saw six 1 fe80::")
+			for _, node := range []*node{four, six} {
+				node.forget()
+			}
+			alice.stop()
+			for _, node := range []*node{four, six} {
+				node.sees("alice's goodbye", func(s Sighting) bool { return s.Beacon.Port == 0 && name(s.Beacon.UUID) == "alice" })
+			}
+		})
+	}
+}
+
 func TestIPv4Multicast(t *testing.T) {
 	host, alice, bob := neighbours(t, netif.Selection{Names: []string{"eth0"}}, "239.255.56.70")
 	if s := bob.seesNode("alice"); s.From.Addr() != host.Addr() {
@@ -103,7 +135,7 @@ func TestIPv4Multicast(t *testing.T) {
 }
 
 func TestInterfaceDownAndUp(t *testing.T) {
-	host, alice, bob := neighbours(t, netif.Selection{Names: []string{"eth0"}}, "")
+	host, alice, bob := neighbours(t, netif.Selection{Names: []string{"eth0"}})
 	bob.seesNode("alice")
 	run(t, host, "link set eth0 down")
 	alice.expect("log cannot send beacons, trying again link=eth0 " + host.Addr().String())
@@ -117,7 +149,7 @@ func TestInterfaceDownAndUp(t *testing.T) {
 // An IPv6 address is gone while the interface is down, and so is what is
 // bound to it.
 func TestInterfaceDownAndUpIPv6(t *testing.T) {
-	host, alice, bob := neighbours(t, netif.Selection{Names: []string{"eth0"}, IPv6: true}, "")
+	host, alice, bob := neighbours(t, netif.Selection{Names: []string{"eth0"}, IPv6: true})
 	bob.seesNode("alice")
 	run(t, host, "link set eth0 down")
 	alice.expect("log cannot send beacons, trying again link=eth0 fe80::")
@@ -134,7 +166,7 @@ func TestNoRouteAtStart(t *testing.T) {
 	netlab.Need(t)
 	lab := netlab.New(t)
 	host, s := lab.Host("alice"), netif.Selection{Names: []string{"eth0"}}
-	bob := startIn(t, lab.Host("bob"), "bob", s, "")
+	bob := startIn(t, lab.Host("bob"), "bob", s)
 	run(t, host, "route del 10.77.0.0/24 dev eth0")
 	run(t, host, "route del broadcast 10.77.0.255 dev eth0 table local")
 	alice := startChild(t, host.Command(os.Args[0]), childSettings{UUID: uuidOf("alice"), Port: netPort, Selection: s})
@@ -145,7 +177,7 @@ func TestNoRouteAtStart(t *testing.T) {
 }
 
 func TestCableOutAndIn(t *testing.T) {
-	host, alice, bob := neighbours(t, netif.Selection{}, "")
+	host, alice, bob := neighbours(t, netif.Selection{})
 	bob.seesNode("alice")
 	host.LinkDown()
 	bob.forget()
@@ -155,7 +187,7 @@ func TestCableOutAndIn(t *testing.T) {
 }
 
 func TestNewAddress(t *testing.T) {
-	host, alice, bob := neighbours(t, netif.Selection{Names: []string{"eth0"}}, "")
+	host, alice, bob := neighbours(t, netif.Selection{Names: []string{"eth0"}})
 	bob.seesNode("alice")
 	host.SetAddr(netip.MustParseAddr("10.77.0.99"))
 	alice.expect("relinked [eth0 10.77.0.99]")
@@ -165,9 +197,9 @@ func TestNewAddress(t *testing.T) {
 
 // The interface itself is taken away and comes back under its old name.
 func TestInterfaceReplaced(t *testing.T) {
-	for _, multicast := range []string{"", "239.255.56.70"} {
-		t.Run("group "+multicast, func(t *testing.T) {
-			host, alice, bob := neighbours(t, netif.Selection{Names: []string{"eth0"}}, multicast)
+	for _, multicast := range [][]string{nil, {"239.255.56.70"}} {
+		t.Run(fmt.Sprint("groups ", multicast), func(t *testing.T) {
+			host, alice, bob := neighbours(t, netif.Selection{Names: []string{"eth0"}}, multicast...)
 			bob.seesNode("alice")
 			run(t, host, "link set eth0 down name gone")
 			alice.expect("log cannot")
@@ -185,7 +217,7 @@ func TestInterfaceReplaced(t *testing.T) {
 }
 
 func TestNewInterfaceForAll(t *testing.T) {
-	host, alice, bob := neighbours(t, netif.Selection{Names: []string{"*"}}, "")
+	host, alice, bob := neighbours(t, netif.Selection{Names: []string{"*"}})
 	bob.seesNode("alice")
 	run(t, host, "link add z0 type veth peer name z1")
 	run(t, host, "address add 10.88.0.1/24 brd + dev z0")
@@ -206,7 +238,7 @@ func TestNetworkComesLater(t *testing.T) {
 			netlab.Need(t)
 			lab := netlab.New(t)
 			host := lab.Host("alice")
-			bob := startIn(t, lab.Host("bob"), "bob", s, "")
+			bob := startIn(t, lab.Host("bob"), "bob", s)
 			run(t, host, "link set eth0 down")
 			alice := startChild(t, host.Command(os.Args[0]), childSettings{UUID: uuidOf("alice"), Port: netPort, Selection: s})
 			alice.expect("started [lo ")
@@ -224,10 +256,10 @@ func TestNamespacesAreApart(t *testing.T) {
 	t.Parallel()
 	netlab.Need(t)
 	one, two := netlab.New(t).Host("one"), netlab.New(t).Host("two")
-	alice := startIn(t, one, "alice", netif.Selection{}, "")
-	mallory := startIn(t, two, "mallory", netif.Selection{}, "")
-	startIn(t, one, "bob", netif.Selection{}, "")
-	startIn(t, two, "eve", netif.Selection{}, "")
+	alice := startIn(t, one, "alice", netif.Selection{})
+	mallory := startIn(t, two, "mallory", netif.Selection{})
+	startIn(t, one, "bob", netif.Selection{})
+	startIn(t, two, "eve", netif.Selection{})
 	for range 10 {
 		if s := alice.sees("anybody", func(Sighting) bool { return true }); name(s.Beacon.UUID) != "bob" {
 			t.Fatalf("saw %s of another network", name(s.Beacon.UUID))

@@ -20,7 +20,7 @@ import (
 // endpoints are equal share one socket: with twenty nodes in five processes
 // the kernel copies a datagram five times, not a hundred.
 type endpoint struct {
-	space namespace
+	space netif.Namespace
 	ipv6  bool
 	port  int
 	group netip.Addr // invalid: broadcast
@@ -49,7 +49,7 @@ type receiver struct {
 type subscription struct {
 	receiver     *receiver
 	self         [16]byte
-	loopbackOnly atomic.Bool
+	loopbackOnly atomic.Bool // beacons from elsewhere are ignored
 
 	mu   sync.Mutex     // held while seen runs, so that cancel waits for it
 	seen func(Sighting) // nil: cancelled
@@ -103,9 +103,6 @@ func (r *receiver) remove(s *subscription) (last bool) {
 func (r *receiver) current() []*subscription           { return *r.subscriptions.Load() }
 func (r *receiver) setSubscriptions(s []*subscription) { r.subscriptions.Store(&s) }
 
-// setLoopbackOnly says whether beacons from elsewhere are to be ignored.
-func (s *subscription) setLoopbackOnly(on bool) { s.loopbackOnly.Store(on) }
-
 // listen opens the socket and starts its reader.
 func listen(e endpoint) (*receiver, error) {
 	wildcard := netip.IPv4Unspecified()
@@ -139,6 +136,9 @@ func (r *receiver) join(links []netif.Link) error {
 	}
 	var errs []error
 	for _, l := range links {
+		if l.Addr.Is6() != r.endpoint.ipv6 {
+			continue
+		}
 		err := control(raw, func(fd handle) error { return joinGroup(fd, r.endpoint.group, l) })
 		if err != nil && !isMember(err) {
 			errs = append(errs, fmt.Errorf("join %v on %v: %w", r.endpoint.group, l, err))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -121,6 +123,19 @@ func (g *Gossip) Found(key string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.table.find(key)
+}
+
+// Abandon ends the connections from addresses, without zones, that this host
+// does not have any more: nothing would arrive on them, and nothing break them.
+func (g *Gossip) Abandon(gone []netip.Addr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for l := range g.links {
+		near, ok := l.conn.LocalAddr().(*net.TCPAddr)
+		if ok && slices.Contains(gone, near.AddrPort().Addr().Unmap().WithZone("")) {
+			l.close()
+		}
+	}
 }
 
 // learn takes a tuple from a connection: what is new goes on to all others.

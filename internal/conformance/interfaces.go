@@ -1,0 +1,246 @@
+package conformance
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/netlab"
+)
+
+// These are tests of one node with several interfaces, or with ones that
+// change. Its neighbours have one each, and may be of the engine that cannot
+// have more.
+var interfaceTests = []test{
+	{"EveryInterface", func(m *mesh) { m.severalNetworks("*") }},
+	{"NamedInterfaces", func(m *mesh) { m.severalNetworks("eth1", "eth0") }},
+	{"InterfaceComesAndGoes", interfaceComesAndGoes},
+	{"AddressChanges", addressChanges},
+	{"LinkLocal", linkLocal},
+	{"DualStack", dualStack},
+	{"DualStackAddresses", dualStackAddresses},
+}
+
+var (
+	several = Options{Interfaces: []string{"eth0", "eth1"}}
+	ipv6    = Options{Multicast: "ff02::1"}
+)
+
+// able returns the first engine that has what the options ask for; the others
+// must say that they have not.
+func (m *mesh) able(o Options) (f Factory, ok bool) {
+	m.Helper()
+	for _, f := range m.factories {
+		n, err := f.New("able", m.defaults(f, o))
+		if err == nil {
+			m.ok(n.Close(), "close")
+			return f, true
+		}
+		m.is(err, errors.ErrUnsupported, f.Name)
+	}
+	return Factory{}, false
+}
+
+// by starts a node of an engine on a host.
+func (m *mesh) by(f Factory, h *netlab.Host, o Options) *node {
+	m.Helper()
+	n := m.adopt(Launch(m, h.Command, ServeTest, f, h.Name(), m.defaults(f, o)))
+	m.ok(n.Start(m.ctx), "start")
+	return n
+}
+
+// addrOf returns the address in an endpoint, which has none without a zone.
+func (m *mesh) addrOf(endpoint string) netip.Addr {
+	m.Helper()
+	host, ok := strings.CutPrefix(endpoint, "tcp://")
+	a, err := netip.ParseAddr(host[:max(0, strings.LastIndexByte(host, ':'))])
+	if !ok || err != nil {
+		m.Errorf("%q is not the endpoint of an address", endpoint)
+	}
+	return a.WithZone("")
+}
+
+// enters waits until a peer enters, which must say that it is at this address
+// and be known to be there.
+func (m *mesh) enters(n, peer *node, at netip.Addr) {
+	m.Helper()
+	ev := n.await(zyre.Enter, peer.UUID())
+	p, ok := n.Peer(peer.UUID())
+	if !ok || m.addrOf(ev.Addr) != at || m.addrOf(p.Endpoint) != at {
+		m.Errorf("%s is at %q and says %q for %s, not %v", peer.Name(), p.Endpoint, ev.Addr, n.Name(), at)
+	}
+}
+
+// stateOf returns the state of a node as it tells it.
+func stateOf(n *node) string {
+	var text strings.Builder
+	if err := n.Dump(&text); err != nil {
+		return err.Error()
+	}
+	return text.String()
+}
+
+// knows checks who the peers of a node are, no more and no less.
+func (m *mesh) knows(n *node, peers ...*node) {
+	m.Helper()
+	ids := n.Peers()
+	for _, p := range peers {
+		if !slices.Contains(ids, p.UUID()) {
+			m.Errorf("%s does not know %s", n.Name(), p.Name())
+		}
+	}
+	if len(ids) != len(peers) {
+		m.Errorf("%s knows %d peers, not %d", n.Name(), len(ids), len(peers))
+	}
+}
+
+// severalNetworks: a node on two networks has on each the address that is
+// right there, and none that leads to the containers of its host.
+func (m *mesh) severalNetworks(names ...string) {
+	f, ok := m.able(several)
+	if !ok {
+		return
+	}
+	lab := netlab.New(m)
+	one, middle, other := lab.Host("one"), lab.Host("middle"), lab.Host("other")
+	near, far := lab.Connect(middle, other)
+	other.IP("address flush dev eth0")
+	middle.IP("link add docker0 type bridge")
+	middle.IP("address add 172.17.0.1/16 dev docker0")
+	middle.IP("link set docker0 up")
+
+	a, b := m.on(one, Options{}), m.by(m.factory(), other, Options{Interface: far.Name})
+	both := m.by(f, middle, Options{Interfaces: names})
+	m.enters(a, both, middle.Addr())
+	m.enters(b, both, near.Addr)
+	m.enters(both, a, one.Addr())
+	m.enters(both, b, far.Addr)
+	m.talk(a, both, 10)
+	m.talk(b, both, 10)
+	m.knows(a, both)
+	m.knows(b, both)
+}
+
+// interfaceComesAndGoes: a node on every interface meets who is behind a new
+// one, and takes leave of him when the interface is gone.
+func interfaceComesAndGoes(m *mesh) {
+	f, ok := m.able(several)
+	if !ok {
+		return
+	}
+	lab := netlab.New(m)
+	one, middle, other := lab.Host("one"), lab.Host("middle"), lab.Host("other")
+	a, both := m.on(one, Options{}), m.by(f, middle, Options{Interfaces: []string{"*"}})
+	m.meet(a, both)
+	for range 2 {
+		other.IP("link set eth0 down")
+		near, far := lab.Connect(middle, other)
+		b := m.by(m.factory(), other, Options{Interface: far.Name})
+		m.enters(b, both, near.Addr)
+		m.enters(both, b, far.Addr)
+		m.talk(b, both, 10)
+		m.eventually("announced on the new interface", func() bool { return strings.Contains(stateOf(both), near.Addr.String()) })
+		middle.IP("link delete " + near.Name)
+		both.await(zyre.Exit, b.UUID())
+		m.ok(b.Close(), "close")
+	}
+	m.talk(a, both, 10)
+}
+
+// addressChanges: a node whose host gets another address while it runs is
+// found there, by those who know it and by others.
+func addressChanges(m *mesh) {
+	f, ok := m.able(several)
+	if !ok {
+		return
+	}
+	lab := netlab.New(m)
+	still, moves := lab.Host("still"), lab.Host("moves")
+	a, b := m.on(still, Options{}), m.by(f, moves, Options{Interface: "eth0"})
+	m.meet(a, b)
+	for _, addr := range []string{"10.77.0.200", "10.77.0.201"} {
+		moves.SetAddr(netip.MustParseAddr(addr))
+		a.await(zyre.Exit, b.UUID())
+		b.await(zyre.Exit, a.UUID())
+		m.enters(a, b, moves.Addr())
+		m.enters(b, a, still.Addr())
+		m.talk(a, b, 10)
+	}
+	c := m.on(lab.Host("new"), Options{})
+	m.enters(c, b, moves.Addr())
+	b.await(zyre.Enter, c.UUID())
+	m.meet(a, c)
+	m.talk(b, c, 10)
+}
+
+// linkLocal: nodes meet that have IPv6 link-local addresses and no other.
+func linkLocal(m *mesh) {
+	lab := netlab.New(m)
+	var nodes []*node
+	for _, name := range []string{"h1", "h2", "h3"} {
+		h := lab.Host(name)
+		h.IP("-4 address flush dev eth0")
+		nodes = append(nodes, m.on(h, ipv6))
+	}
+	for _, n := range nodes {
+		for _, peer := range nodes {
+			if n != peer {
+				if ev := n.await(zyre.Enter, peer.UUID()); !m.addrOf(ev.Addr).IsLinkLocalUnicast() {
+					m.Errorf("%v", ev)
+				}
+			}
+		}
+	}
+	m.talk(nodes[0], nodes[1], 10)
+	m.talk(nodes[1], nodes[2], 10)
+	m.talk(nodes[2], nodes[0], 10)
+}
+
+// dualStack: a node of both IP versions meets those of one, who do not meet
+// each other, and another like itself once and not twice.
+func dualStack(m *mesh) {
+	m.bothVersions(Options{Interface: "eth0"}, Options{Interfaces: []string{"*"}})
+}
+
+// dualStackAddresses: the same with an address of each version.
+func dualStackAddresses(m *mesh) {
+	lo := netip.MustParseAddr("fe80::77:ff:fe00:1").String()
+	m.bothVersions(Options{Interfaces: []string{"10.77.0.1", lo}}, Options{Interface: "eth0"})
+}
+
+func (m *mesh) bothVersions(first, second Options) {
+	first.DualStack, second.DualStack = true, true
+	f, ok := m.able(first)
+	if !ok {
+		return
+	}
+	lab := netlab.New(m)
+	h1, h2, h4, h6 := lab.Host("both"), lab.Host("both too"), lab.Host("four"), lab.Host("six")
+	both, twin := m.by(f, h1, first), m.by(f, h2, second)
+	four, six := m.on(h4, Options{}), m.on(h6, ipv6)
+	m.meet(both, twin)
+	for _, n := range []*node{both, twin} {
+		m.enters(n, four, h4.Addr())
+		four.await(zyre.Enter, n.UUID())
+		n.await(zyre.Enter, six.UUID())
+		if ev := six.await(zyre.Enter, n.UUID()); !m.addrOf(ev.Addr).IsLinkLocalUnicast() {
+			m.Errorf("%v", ev)
+		}
+	}
+	for _, n := range []*node{both, twin} {
+		m.talk(n, four, 10)
+		m.talk(n, six, 10)
+	}
+	m.talk(both, twin, 10)
+	m.knows(both, twin, four, six)
+	m.knows(twin, both, four, six)
+	m.knows(four, both, twin)
+	m.knows(six, both, twin)
+	exit := twin.event(zyre.Exit, "")
+	m.ok(twin.Stop(), "stop")
+	for _, n := range []*node{both, four, six} {
+		n.expect(exit)
+	}
+}

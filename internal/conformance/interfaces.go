@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -150,7 +151,8 @@ func interfaceComesAndGoes(m *mesh) {
 }
 
 // addressChanges: a node whose host gets another address while it runs is
-// found there, by those who know it and by others.
+// found there by those who know it, and by one who comes before the node has
+// noticed.
 func addressChanges(m *mesh) {
 	f, ok := m.able(several)
 	if !ok {
@@ -160,19 +162,30 @@ func addressChanges(m *mesh) {
 	still, moves := lab.Host("still"), lab.Host("moves")
 	a, b := m.on(still, Options{}), m.by(f, moves, Options{Interface: "eth0"})
 	m.meet(a, b)
-	for _, addr := range []string{"10.77.0.200", "10.77.0.201"} {
+	for i, addr := range []string{"10.77.0.200", "10.77.0.201"} {
+		h := lab.Host(fmt.Sprint("new ", i))
 		moves.SetAddr(netip.MustParseAddr(addr))
+		c := m.on(h, Options{})
+		b.await(zyre.Enter, c.UUID())
+		m.eventually("the newcomer knows where the node is", func() bool {
+			p, ok := c.Peer(b.UUID())
+			return ok && m.addrOf(p.Endpoint) == moves.Addr()
+		})
+		m.ok(c.Whisper(b.UUID(), mark), "whisper")
+		b.await(zyre.Whisper, c.UUID())
+		m.ok(b.Whisper(c.UUID(), mark), "whisper")
+		c.await(zyre.Whisper, b.UUID())
+
 		a.await(zyre.Exit, b.UUID())
 		b.await(zyre.Exit, a.UUID())
 		m.enters(a, b, moves.Addr())
 		m.enters(b, a, still.Addr())
+		m.meet(a, c)
+		m.ok(c.Close(), "close")
+		a.await(zyre.Exit, c.UUID())
+		b.await(zyre.Exit, c.UUID())
 		m.talk(a, b, 10)
 	}
-	c := m.on(lab.Host("new"), Options{})
-	m.enters(c, b, moves.Addr())
-	b.await(zyre.Enter, c.UUID())
-	m.meet(a, c)
-	m.talk(b, c, 10)
 }
 
 // linkLocal: nodes meet that have IPv6 link-local addresses and no other.

@@ -11,6 +11,7 @@ import (
 	"github.com/gozyre/zyre"
 	"github.com/gozyre/zyre/fallback"
 	"github.com/gozyre/zyre/internal/conformance"
+	"github.com/gozyre/zyre/internal/key"
 	"github.com/gozyre/zyre/internal/netlab"
 )
 
@@ -40,7 +41,7 @@ func pureGo() conformance.Factory {
 			if o.Multicast != "" {
 				groups = []string{o.Multicast}
 			}
-			n, err := fallback.New(fallback.Config{
+			cfg := fallback.Config{
 				Name:       name,
 				Headers:    o.Headers,
 				Port:       o.Port,
@@ -55,13 +56,43 @@ func pureGo() conformance.Factory {
 				Expired:    o.Expired,
 				InboxLimit: cmp.Or(o.InboxLimit, zyre.DefaultInboxLimit),
 				SendLimit:  cmp.Or(o.SendLimit, zyre.DefaultSendLimit),
-			})
+				Endpoint:   o.Endpoint,
+				Advertised: o.Advertised,
+				GossipBind: o.GossipBind,
+				Beacon:     o.Beacon,
+				Contests:   o.Contests,
+			}
+			for _, hub := range o.GossipConnect {
+				cfg.GossipConnect = append(cfg.GossipConnect, fallback.Hub{Endpoint: hub.Endpoint, Key: keyOf(hub.Key)})
+			}
+			for _, k := range o.AllowedKeys {
+				cfg.Allowed = append(cfg.Allowed, keyOf(k))
+			}
+			if o.SecretKey != "" {
+				pair, err := key.From(keyOf(o.SecretKey))
+				if err != nil {
+					return nil, err
+				}
+				cfg.Keys = &pair
+			}
+			n, err := fallback.New(cfg)
 			if err != nil {
 				return nil, err
 			}
 			return fallbackNode{n}, nil
 		},
 	}
+}
+
+// keyOf reads a key that the suite made; none is zero.
+func keyOf(text string) (k [32]byte) {
+	if text != "" {
+		var err error
+		if k, err = key.Decode(text); err != nil {
+			panic(err)
+		}
+	}
+	return k
 }
 
 // fallbackNode is a node of package fallback with the types of package zyre.
@@ -86,6 +117,10 @@ func (n fallbackNode) Peer(id zyre.UUID) (zyre.Peer, bool) {
 
 func (n fallbackNode) RequirePeer(id zyre.UUID, endpoint, key string) error {
 	return n.Node.RequirePeer(id, endpoint, key)
+}
+
+func (n fallbackNode) GossipUnpublish(id zyre.UUID) error {
+	return n.Node.GossipUnpublish(id)
 }
 
 func (n fallbackNode) UUID() zyre.UUID                 { return n.Node.UUID() }

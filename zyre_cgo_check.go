@@ -113,10 +113,10 @@ func checkRequirePeer(cfg *config, endpoint, publicKey string) error {
 
 func checkGossipUnpublish(cfg *config) error {
 	switch {
+	case !cfg.gossips():
+		return rule.Invalid("node", cfg.name, "has no gossip")
 	case !zyreHasDrafts() || !czmqHasDrafts():
 		return unsupported("GossipUnpublish needs libzyre and czmq with draft functions")
-	case !cfg.gossips():
-		return unsupported("GossipUnpublish needs a node that uses gossip")
 	}
 	return nil
 }

@@ -228,7 +228,7 @@ func TestLifecycleErrors(t *testing.T) {
 	wantError(t, "GossipUnpublish before Start", n.GossipUnpublish(UUID{1}), ErrNotStarted)
 	start(t, n)
 	wantError(t, "second Start", n.Start(t.Context()), ErrStarted)
-	wantError(t, "GossipUnpublish without gossip", n.GossipUnpublish(UUID{1}), errors.ErrUnsupported)
+	wantError(t, "GossipUnpublish without gossip", n.GossipUnpublish(UUID{1}), ErrInvalid)
 	wantError(t, "Whisper to nobody", n.Whisper(UUID{1}, nil), ErrUnknownPeer)
 	must(t, n.Shout("nobody is here", nil))
 	must(t, n.Close())

@@ -21,6 +21,12 @@
 //     handler of the process instead, see [WithZAPDomain]. Gossip with CURVE
 //     and GossipUnpublish need a czmq with draft functions; without them it
 //     would go on in clear.
+//   - Gossip: without draft functions czmq never forgets an endpoint. If a hub
+//     is started again at the one that it had ([WithPeerPort] or
+//     [WithEndpoint]), peers on libzyre that stayed may not find it.
+//   - Elections in a group of three or more on libzyre may end without a
+//     leader, until a member joins or leaves. Those among nodes of the fallback
+//     do not.
 //   - [WithSilentTimeout] has no effect: libzyre keeps it in the variable of
 //     the evasive timeout. A peer is silent one second after it was evasive.
 //   - [WithInboxLimit] and [WithSendTimeout] have no effect: nothing holds a

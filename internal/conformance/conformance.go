@@ -13,6 +13,7 @@ package conformance
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,7 @@ type Node interface {
 	PeerGroups() []string
 	Peer(id zyre.UUID) (zyre.Peer, bool)
 	RequirePeer(id zyre.UUID, endpoint, key string) error
+	GossipUnpublish(id zyre.UUID) error
 	Stats() zyre.Stats
 	Dump(w io.Writer) error
 }
@@ -55,7 +57,22 @@ type Options struct {
 	Port, PeerPort                     int
 	Interval, Evasive, Silent, Expired time.Duration
 	InboxLimit, SendLimit              int
+
+	Endpoint, Advertised string
+	GossipBind           []string
+	GossipConnect        []Hub
+	Beacon               bool // beside gossip
+	Contests             []string
+	SecretKey            string   // of the certificate, in Z85
+	AllowedKeys          []string // public, in Z85
 }
+
+func (o *Options) gossips() bool {
+	return o.Endpoint != "" || len(o.GossipBind)+len(o.GossipConnect) > 0
+}
+
+// Hub is a gossip hub to connect to, with its public key if it uses CURVE.
+type Hub struct{ Endpoint, Key string }
 
 // Zyre returns the options of package zyre that say the same.
 func (o Options) Zyre() []zyre.Option {
@@ -93,7 +110,46 @@ func (o Options) Zyre() []zyre.Option {
 	duration(zyre.WithEvasiveTimeout, o.Evasive)
 	duration(zyre.WithSilentTimeout, o.Silent)
 	duration(zyre.WithExpiredTimeout, o.Expired)
+	return append(opts, o.discovery()...)
+}
+
+func (o Options) discovery() (opts []zyre.Option) {
+	texts := func(with func(string) zyre.Option, texts ...string) {
+		for _, text := range texts {
+			if text != "" {
+				opts = append(opts, with(text))
+			}
+		}
+	}
+	texts(zyre.WithEndpoint, o.Endpoint)
+	texts(zyre.WithAdvertisedEndpoint, o.Advertised)
+	texts(zyre.WithGossipBind, o.GossipBind...)
+	texts(zyre.WithContest, o.Contests...)
+	for _, hub := range o.GossipConnect {
+		if hub.Key == "" {
+			opts = append(opts, zyre.WithGossipConnect(hub.Endpoint))
+		} else {
+			opts = append(opts, zyre.WithGossipConnectCurve(hub.Key, hub.Endpoint))
+		}
+	}
+	if o.Beacon {
+		opts = append(opts, zyre.WithBeacon())
+	}
+	if o.SecretKey != "" {
+		opts = append(opts, withSecretKey(o.SecretKey))
+	}
+	if o.AllowedKeys != nil {
+		opts = append(opts, zyre.WithAllowedKeys(o.AllowedKeys...))
+	}
 	return opts
+}
+
+func withSecretKey(secretKey string) zyre.Option {
+	cert, err := zyre.CertFromSecret(secretKey)
+	if err != nil {
+		panic(err) // the test made it
+	}
+	return zyre.WithCert(cert)
 }
 
 // Factory makes the nodes of one engine.
@@ -106,6 +162,10 @@ type Factory struct {
 	// then gets what is still on its way to the node of another test that
 	// was there just before, so the suite gives each node its own port.
 	ReusesPorts bool
+
+	// Partial says that the engine lacks what the table of differences in
+	// package zyre says; it then answers errors.ErrUnsupported.
+	Partial bool
 }
 
 // Zyre is the engine that package zyre was built with, on this interface.
@@ -114,6 +174,7 @@ func Zyre(iface string) Factory {
 		Name:        zyre.Version(),
 		Interface:   iface,
 		ReusesPorts: OnLibzyre(),
+		Partial:     OnLibzyre(),
 		New: func(name string, o Options) (Node, error) {
 			n, err := zyre.New(name, o.Zyre()...)
 			if err != nil {
@@ -133,6 +194,19 @@ type test struct {
 	run  func(m *mesh)
 }
 
+// inTurn are tests whose first node has another part than the others: in a
+// mixed network it is once of each engine.
+func inTurn(tests []test) []test {
+	var both []test
+	for _, tt := range tests {
+		both = append(both, tt, test{tt.name + "InTurn", func(m *mesh) {
+			slices.Reverse(m.factories)
+			tt.run(m)
+		}})
+	}
+	return both
+}
+
 // Run runs the suite. The nodes of each test are made by a and b in turn, so
 // that with one factory twice it tests one engine, and with two a mixed
 // network. The tests of a node by itself use a alone.
@@ -142,9 +216,13 @@ func Run(t *testing.T, a, b Factory) {
 	for _, tt := range churnTests {
 		t.Run(tt.name, func(t *testing.T) { tt.run(newMesh(t, a, b)) })
 	}
+	roles := slices.Concat(gossipTests, curveTests, electionTests)
+	if a.Name != b.Name {
+		roles = inTurn(roles)
+	}
 	for _, group := range [][]test{
 		lifecycleTests, inputTests, eventTests, tableTests, messageTests,
-		orderTests, loadTests, processTests,
+		orderTests, loadTests, processTests, roles,
 	} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {

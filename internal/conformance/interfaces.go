@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -29,17 +28,11 @@ var (
 	ipv6    = Options{Multicast: "ff02::1"}
 )
 
-// able returns the first engine that has what the options ask for; the others
-// must say that they have not.
+// able returns the first engine that has what the options ask for.
 func (m *mesh) able(o Options) (f Factory, ok bool) {
 	m.Helper()
-	for _, f := range m.factories {
-		n, err := f.New("able", m.defaults(f, o))
-		if err == nil {
-			m.ok(n.Close(), "close")
-			return f, true
-		}
-		m.is(err, errors.ErrUnsupported, f.Name)
+	for _, f := range m.enginesWith(o) {
+		return f, true
 	}
 	return Factory{}, false
 }

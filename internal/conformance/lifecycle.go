@@ -2,9 +2,11 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -217,11 +219,23 @@ func (m *mesh) restart(a, b *node, rounds int) {
 		exit := b.event(zyre.Exit, "")
 		m.ok(b.Stop(), "stop")
 		a.expect(exit)
-		m.ok(b.Start(m.ctx), "start")
+		m.startAgain(b)
 		a.expect(b.event(zyre.Enter, ""))
 		b.await(zyre.Enter, a.UUID())
 		text := fmt.Append(nil, "round ", i)
 		m.ok(b.Whisper(a.UUID(), text), "whisper")
 		a.expect(b.event(zyre.Whisper, "", text))
 	}
+}
+
+// startAgain starts a node on the ports that it had. A process of another test
+// that is just being forked has them too, until it becomes its program.
+func (m *mesh) startAgain(n *node) {
+	m.Helper()
+	var err error
+	m.eventually("the ports are free", func() bool {
+		err = n.Start(m.ctx)
+		return !errors.Is(err, syscall.EADDRINUSE)
+	})
+	m.ok(err, "start again")
 }

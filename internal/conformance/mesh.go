@@ -26,7 +26,7 @@ const long = 15 * time.Minute
 type mesh struct {
 	*testing.T
 	ctx       context.Context
-	factories [2]Factory
+	factories []Factory
 	port      int
 	made      int
 }
@@ -34,7 +34,7 @@ type mesh struct {
 func newMesh(t *testing.T, a, b Factory) *mesh {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	return &mesh{T: t, ctx: ctx, factories: [2]Factory{a, b}, port: NextPort()}
+	return &mesh{T: t, ctx: ctx, factories: []Factory{a, b}, port: NextPort()}
 }
 
 // portsTaken counts what NextPort gave out.
@@ -57,7 +57,7 @@ func (m *mesh) defaults(f Factory, o Options) Options {
 	if o.Port == 0 {
 		o.Port = m.port
 	}
-	if o.PeerPort == 0 && f.ReusesPorts {
+	if o.PeerPort == 0 && f.ReusesPorts && !o.gossips() {
 		o.PeerPort = NextPort()
 	}
 	if o.Interval == 0 {
@@ -71,9 +71,33 @@ func (m *mesh) defaults(f Factory, o Options) Options {
 
 // factory returns the factories in turn.
 func (m *mesh) factory() Factory {
-	f := m.factories[m.made%2]
+	f := m.factories[m.made%len(m.factories)]
 	m.made++
 	return f
+}
+
+// enginesWith returns the engines that have what the options ask for. One that
+// has it not must say so.
+func (m *mesh) enginesWith(o Options) (able []Factory) {
+	m.Helper()
+	for _, f := range m.factories {
+		n, err := f.New("able", m.defaults(f, o))
+		if err != nil {
+			m.lacks(f, err)
+			continue
+		}
+		m.ok(n.Close(), "close")
+		able = append(able, f)
+	}
+	return able
+}
+
+// lacks checks the error of what an engine does not have.
+func (m *mesh) lacks(f Factory, err error) {
+	m.Helper()
+	if !f.Partial || !errors.Is(err, errors.ErrUnsupported) {
+		m.Errorf("%s: %v", f.Name, err)
+	}
 }
 
 // open makes a node that is closed when the test ends.

@@ -3,7 +3,9 @@
 package conformance
 
 import (
+	"slices"
 	"syscall"
+	"time"
 
 	"github.com/gozyre/zyre"
 )
@@ -11,10 +13,16 @@ import (
 var pauseTests = []test{
 	{"PausedForGood", pausedForGood},
 	{"PausedForAWhile", pausedForAWhile},
+	{"SilentTimeout", silentTimeout},
 }
 
-// Pause stops the process without ending it: no answer, no FIN.
-func (r *Remote) Pause() { r.signal(syscall.SIGSTOP) }
+// Pause stops the process without ending it: no answer, no FIN. It goes on
+// when the test ends at the latest, so that its node can be closed.
+func (r *Remote) Pause() {
+	r.t.Helper()
+	r.signal(syscall.SIGSTOP)
+	r.t.Cleanup(r.Resume)
+}
 
 // Resume lets it go on.
 func (r *Remote) Resume() { r.signal(syscall.SIGCONT) }
@@ -35,7 +43,6 @@ func pausedForGood(m *mesh) {
 	life := b.event(0, "")
 	process.Pause()
 	a.seesFade(life)
-	process.Resume() // so that it can be closed
 }
 
 // pausedForAWhile: who comes back before it has expired never exits, and no
@@ -58,4 +65,28 @@ func pausedForAWhile(m *mesh) {
 	b.expect(a.event(zyre.Shout, "G", mark))
 	m.ok(b.Whisper(a.UUID(), mark), "whisper")
 	a.expect(b.event(zyre.Whisper, "", mark)) // and no EXIT before
+}
+
+// silentTimeout: who is to be silent no sooner than it exits is only evasive,
+// each time that is looked at. libzyre has no such timeout.
+func silentTimeout(m *mesh) {
+	o := Options{Evasive: 500 * time.Millisecond, Silent: 3 * time.Second, Expired: 3 * time.Second}
+	m.factories = slices.DeleteFunc(m.factories, func(f Factory) bool { return f.Partial })
+	if len(m.factories) == 0 {
+		return
+	}
+	a := m.start("a", o)
+	b, process := m.process("b", Options{})
+	m.meet(a, b)
+	life := b.event(0, "")
+	process.Pause()
+	for _, t := range []zyre.EventType{zyre.Evasive, zyre.Evasive, zyre.Exit} {
+		life.Type = t
+		ev, err := a.receive(zyre.Evasive, zyre.Silent)
+		for ; err == nil && t == zyre.Exit && ev.Type == zyre.Evasive; ev, err = a.receive(zyre.Evasive, zyre.Silent) {
+		}
+		if err != nil || !same(ev, life) {
+			m.Fatalf("got %v, %v, not %v", ev, err, life)
+		}
+	}
 }

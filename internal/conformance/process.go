@@ -24,11 +24,16 @@ var soon = Options{Evasive: time.Second, Silent: 2 * time.Second, Expired: 5 * t
 // in the test of this process, so what it calls is the same.
 func (m *mesh) process(name string, o Options) (*node, *Remote) {
 	m.Helper()
-	f := m.factory()
-	r := Launch(m, exec.Command, ServeTest, f, name, m.defaults(f, o))
-	n := m.adopt(r)
+	n, r := m.launch(m.factory(), name, o)
 	m.ok(n.Start(m.ctx), "start")
 	return n, r
+}
+
+// launch makes such a node of one engine and does not start it.
+func (m *mesh) launch(f Factory, name string, o Options) (*node, *Remote) {
+	m.Helper()
+	r := Launch(m, exec.Command, ServeTest, f, name, m.defaults(f, o))
+	return m.adopt(r), r
 }
 
 func twoProcesses(m *mesh) {

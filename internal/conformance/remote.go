@@ -72,11 +72,15 @@ func (r *Remote) launch(command func(name string, args ...string) *exec.Cmd, ser
 	return nil
 }
 
-// Kill ends the process at once, as kill -9 does.
+// Kill ends the process at once, as kill -9 does. What it listened on is free
+// then.
 func (r *Remote) Kill() {
 	r.t.Helper()
 	r.killed = true
 	if err := r.process.Kill(); err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := r.process.Wait(); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -85,6 +89,7 @@ func (r *Remote) Kill() {
 var sentinels = []error{
 	zyre.ErrClosed, zyre.ErrNotStarted, zyre.ErrStarted, zyre.ErrNoInterface, zyre.ErrUnknownPeer,
 	zyre.ErrEmptyMessage, zyre.ErrTooLarge, zyre.ErrInvalid, context.DeadlineExceeded,
+	errors.ErrUnsupported,
 }
 
 func (r *Remote) call(method string, args, reply any) error {
@@ -129,6 +134,10 @@ func (r *Remote) Shout(group string, frames ...[]byte) error {
 
 func (r *Remote) RequirePeer(id zyre.UUID, endpoint, key string) error {
 	return r.call("RequirePeer", Target{Peer: id, Endpoint: endpoint, Key: key}, &None{})
+}
+
+func (r *Remote) GossipUnpublish(id zyre.UUID) error {
+	return r.call("GossipUnpublish", Target{Peer: id}, &None{})
 }
 
 // Recv asks in short turns, so that no event is lost when ctx ends the wait.

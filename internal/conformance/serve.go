@@ -112,6 +112,8 @@ func (s *service) RequirePeer(to Target, _ *None) error {
 	return s.node.RequirePeer(to.Peer, to.Endpoint, to.Key)
 }
 
+func (s *service) GossipUnpublish(of Target, _ *None) error { return s.node.GossipUnpublish(of.Peer) }
+
 func (s *service) Dump(_ None, r *string) error {
 	var text bytes.Buffer
 	err := s.node.Dump(&text)

@@ -144,18 +144,26 @@ func tenNodes(m *mesh) {
 		if len(n.Peers()) != count-1 || len(n.GroupPeers("ALL")) != count-1 {
 			m.Errorf("%s knows %d peers, %d of them in the group", n.Name(), len(n.Peers()), len(n.GroupPeers("ALL")))
 		}
-		m.ok(n.Shout("ALL", []byte(n.Name())), "shout")
+	}
+	m.shoutAll("ALL", nodes)
+}
+
+// shoutAll lets all members of a group shout, and all others hear it next.
+func (m *mesh) shoutAll(group string, nodes []*node) {
+	m.Helper()
+	for _, n := range nodes {
+		m.ok(n.Shout(group, []byte(n.Name())), "shout")
 	}
 	for _, n := range nodes {
 		heard := map[zyre.UUID]string{}
-		for range count - 1 {
+		for range len(nodes) - 1 {
 			ev := n.next()
-			if ev.Type != zyre.Shout || ev.Text() != ev.Name {
+			if ev.Type != zyre.Shout || ev.Group != group || ev.Text() != ev.Name {
 				m.Errorf("%s got %v, not a shout", n.Name(), ev)
 			}
 			heard[ev.Peer] = ev.Name
 		}
-		if len(heard) != count-1 || heard[n.UUID()] != "" {
+		if len(heard) != len(nodes)-1 || heard[n.UUID()] != "" {
 			m.Errorf("%s heard %v", n.Name(), heard)
 		}
 	}

@@ -38,7 +38,7 @@ func FuzzConversation(f *testing.F) {
 
 // conversationSeeds are what libzyre was recorded to say, and short
 // conversations by hand.
-func conversationSeeds(f *testing.F) (seeds [][]byte) {
+func conversationSeeds(f testing.TB) (seeds [][]byte) {
 	files, err := filepath.Glob("internal/zre/testdata/*_to_*.hex")
 	if err != nil || len(files) == 0 {
 		f.Fatal("no captures", err)
@@ -71,7 +71,7 @@ func conversationSeeds(f *testing.F) (seeds [][]byte) {
 }
 
 // captured returns what the connecting side said.
-func captured(f *testing.F, file string) (stream []byte) {
+func captured(f testing.TB, file string) (stream []byte) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		f.Fatal(err)
@@ -134,8 +134,7 @@ type conversation struct {
 
 // speaker is the far end of a connection.
 type speaker struct {
-	conn   net.Conn
-	said   chan []byte
+	*wire
 	id     UUID
 	seq    uint16
 	status byte
@@ -244,29 +243,13 @@ func (c *conversation) group(n byte) string {
 	return []string{"G", "H", strings.Repeat("x", 255), "a\x00b", ""}[n%5]
 }
 
-// pipeEnd is the node's end of a connection.
-type pipeEnd struct {
-	net.Conn
-	from net.Addr
-}
-
-func (p pipeEnd) RemoteAddr() net.Addr { return p.from }
-
 // raw opens a connection on which nothing was said.
 func (c *conversation) raw(slot int, from byte) {
 	slot %= len(c.conns)
 	c.shut(slot)
-	near, far := net.Pipe()
-	s := &speaker{conn: far, said: make(chan []byte, 4*maxSteps)}
+	s := &speaker{wire: newWire(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1+from%2), Port: 5000})}
 	c.conns[slot] = s
-	go io.Copy(io.Discard, far)
-	go func() {
-		for b := range s.said {
-			far.Write(b)
-		}
-		far.Close()
-	}()
-	c.pr.accept(pipeEnd{near, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1+from%2), Port: 5000}})
+	c.pr.accept(s.wire)
 }
 
 // open opens one and shakes hands.
@@ -274,7 +257,7 @@ func (c *conversation) open(slot int, from, id byte) {
 	c.raw(slot, from)
 	s := c.conns[slot%len(c.conns)]
 	s.id = c.identity(id)
-	s.said <- append(hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(s.id))...)
+	s.say(append(hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(s.id))...))
 }
 
 // shut closes a connection, after what was said on it if that is read.
@@ -284,16 +267,16 @@ func (c *conversation) shut(slot int) {
 		return
 	}
 	c.conns[slot] = nil
-	close(s.said)
+	s.end()
 	synctest.Wait()
-	s.conn.Close()
+	s.Close()
 }
 
 // bytes says so many bytes of the input.
 func (c *conversation) bytes(slot, n int) {
 	n = min(n, len(c.input))
 	if s := c.conns[slot%len(c.conns)]; s != nil {
-		s.said <- c.input[:n]
+		s.say(c.input[:n])
 	}
 	c.input = c.input[n:]
 }
@@ -319,7 +302,7 @@ func (c *conversation) message(slot int, wrong byte, encode func(seq uint16) []b
 		}
 		b = append(b, hostile.Frame(flags, f)...)
 	}
-	s.said <- b
+	s.say(b)
 }
 
 func (c *conversation) hello(slot int, wrong, endpoint, groups byte) {
@@ -367,11 +350,11 @@ func (c *conversation) vote(slot int, wrong, kind, id byte) {
 
 func (c *conversation) command(slot int, which byte) {
 	if s := c.conns[slot%len(c.conns)]; s != nil {
-		s.said <- [][]byte{
+		s.say([][]byte{
 			hostile.Cmd("PING", []byte{0, 0, 1, 2}), hostile.Cmd("UNKNOWN", nil), hostile.Cmd("PING", nil),
 			hostile.Cmd("ERROR", []byte{0}), hostile.Frame(hostile.Command, nil), hostile.Header(0, 1<<62),
 			hostile.Header(0, 1<<20), {hostile.More, 0},
-		}[which%8]
+		}[which%8])
 	}
 }
 

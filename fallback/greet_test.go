@@ -1,7 +1,6 @@
 package fallback
 
 import (
-	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -21,17 +20,16 @@ type caller struct {
 }
 
 // call opens a connection on which a node says HELLO and whispers a word.
-func (c *caller) call(word string) net.Conn {
-	near, far := net.Pipe()
-	c.pr.accept(pipeEnd{near, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5000}})
-	go io.Copy(io.Discard, far)
-	far.Write(slices.Concat(
+func (c *caller) call(word string) *wire {
+	w := newWire(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5000})
+	c.pr.accept(w)
+	w.say(slices.Concat(
 		hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(c.id)),
 		hostile.Frame(0, hostile.HelloAt(netip.MustParseAddrPort("127.0.0.1:3000")).Bytes(1)),
 		hostile.Frame(hostile.More, hostile.Plain(byte(zre.KindWhisper), 2)), hostile.Frame(0, []byte(word)),
 	))
 	synctest.Wait()
-	return far
+	return w
 }
 
 // TestLaterConnectionCounts: a connection broke at the end of the node that
@@ -53,7 +51,7 @@ func TestLaterConnectionCounts(t *testing.T) {
 
 			c := &caller{pr, UUID{7}}
 			for _, word := range []string{"first", "broken", "broken too", "last"} {
-				defer c.call(word).Close()
+				defer c.call(word).end()
 			}
 			time.Sleep(3 * helloInterval)
 			synctest.Wait()

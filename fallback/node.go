@@ -392,6 +392,9 @@ func (pr *presence) dump(b *strings.Builder) {
 	for _, l := range pr.links {
 		fmt.Fprintf(b, "announced on %s as %s\n", l.Name, l.Addr)
 	}
+	if pr.published != "" {
+		fmt.Fprintf(b, "told the gossip %s\n", pr.published)
+	}
 	peers := slices.SortedFunc(maps.Values(pr.peers), func(a, b *peer) int { return strings.Compare(a.name, b.name) })
 	for _, p := range peers {
 		d := p.describe()

@@ -21,6 +21,10 @@ var interfaceTests = []test{
 	{"LinkLocal", linkLocal},
 	{"DualStack", dualStack},
 	{"DualStackAddresses", dualStackAddresses},
+	{"GossipOnEveryInterface", gossipOnEveryInterface},
+	{"GossipHubOnEveryInterface", gossipHubOnEveryInterface},
+	{"GossipAddressChanges", gossipAddressChanges},
+	{"GossipLinkLocal", gossipLinkLocal},
 }
 
 var (
@@ -31,10 +35,11 @@ var (
 // able returns the first engine that has what the options ask for.
 func (m *mesh) able(o Options) (f Factory, ok bool) {
 	m.Helper()
-	for _, f := range m.enginesWith(o) {
-		return f, true
+	engines := m.enginesWith(o)
+	if len(engines) == 0 {
+		return Factory{}, false
 	}
-	return Factory{}, false
+	return engines[0], true
 }
 
 // by starts a node of an engine on a host.
@@ -90,6 +95,19 @@ func (m *mesh) knows(n *node, peers ...*node) {
 	}
 }
 
+// twoNetworks makes a host that is on two networks with a neighbour on each,
+// and has containers too.
+func (m *mesh) twoNetworks() (one, middle, other *netlab.Host, near, far netlab.Port) {
+	lab := netlab.New(m)
+	one, middle, other = lab.Host("one"), lab.Host("middle"), lab.Host("other")
+	near, far = lab.Connect(middle, other)
+	other.IP("address flush dev eth0")
+	middle.IP("link add docker0 type bridge")
+	middle.IP("address add 172.17.0.1/16 dev docker0")
+	middle.IP("link set docker0 up")
+	return one, middle, other, near, far
+}
+
 // severalNetworks: a node on two networks has on each the address that is
 // right there, and none that leads to the containers of its host.
 func (m *mesh) severalNetworks(names ...string) {
@@ -97,14 +115,7 @@ func (m *mesh) severalNetworks(names ...string) {
 	if !ok {
 		return
 	}
-	lab := netlab.New(m)
-	one, middle, other := lab.Host("one"), lab.Host("middle"), lab.Host("other")
-	near, far := lab.Connect(middle, other)
-	other.IP("address flush dev eth0")
-	middle.IP("link add docker0 type bridge")
-	middle.IP("address add 172.17.0.1/16 dev docker0")
-	middle.IP("link set docker0 up")
-
+	one, middle, other, near, far := m.twoNetworks()
 	a, b := m.on(one, Options{}), m.by(m.factory(), other, Options{Interface: far.Name})
 	both := m.by(f, middle, Options{Interfaces: names})
 	m.enters(a, both, middle.Addr())
@@ -249,4 +260,119 @@ func (m *mesh) bothVersions(first, second Options) {
 	for _, n := range []*node{both, four, six} {
 		n.expect(exit)
 	}
+}
+
+// gossipOnEveryInterface: a node on two networks gives a hub the address that
+// it has on the network of the hub.
+func gossipOnEveryInterface(m *mesh) {
+	f, ok := m.able(several)
+	if !ok {
+		return
+	}
+	_, middle, other, near, far := m.twoNetworks()
+	hub := hubAt(far.Addr)
+	b := m.by(m.factory(), other, Options{Interface: far.Name, GossipBind: []string{hub}})
+	both := m.by(f, middle, Options{Interfaces: []string{"*"}, GossipConnect: []Hub{{Endpoint: hub}}})
+	m.enters(b, both, near.Addr)
+	m.enters(both, b, far.Addr)
+	m.tells(both, near.Addr)
+	m.talk(b, both, 10)
+}
+
+// gossipHubOnEveryInterface: of a hub on two networks the gossip has one
+// address, and its neighbours on the other find it all the same.
+func gossipHubOnEveryInterface(m *mesh) {
+	f, ok := m.able(several)
+	if !ok {
+		return
+	}
+	one, middle, other, near, far := m.twoNetworks()
+	both := m.by(f, middle, Options{Interfaces: []string{"*"}, GossipBind: []string{"tcp://*:5680"}})
+	m.tells(both, middle.Addr())
+	a := m.on(one, Options{GossipConnect: []Hub{{Endpoint: hubAt(middle.Addr())}}})
+	b := m.by(f, other, Options{Interface: far.Name, GossipConnect: []Hub{{Endpoint: hubAt(near.Addr)}}})
+	m.enters(a, both, middle.Addr())
+	m.enters(b, both, near.Addr)
+	m.enters(both, a, one.Addr())
+	m.enters(both, b, far.Addr)
+	m.talk(a, both, 10)
+	m.talk(b, both, 10)
+}
+
+// gossipAddressChanges: a node without beacons whose host gets another address
+// tells the gossip, and those who come later find it there. A newcomer that
+// comes before the hub knows it is told the former address, with which libzyre
+// would be content.
+func gossipAddressChanges(m *mesh) {
+	f, ok := m.able(several)
+	if !ok {
+		return
+	}
+	lab := netlab.New(m)
+	still, moves := lab.Host("still"), lab.Host("moves")
+	hub := hubAt(still.Addr())
+	o := Options{GossipConnect: []Hub{{Endpoint: hub}}}
+	a, b := m.on(still, Options{GossipBind: []string{hub}}), m.by(f, moves, o.on("eth0"))
+	m.meet(a, b)
+	for i, addr := range []string{"10.77.0.200", "10.77.0.201"} {
+		h := lab.Host(fmt.Sprint("new ", i))
+		moves.SetAddr(netip.MustParseAddr(addr))
+		a.await(zyre.Exit, b.UUID())
+		b.await(zyre.Exit, a.UUID())
+		m.enters(a, b, moves.Addr())
+		m.enters(b, a, still.Addr())
+		m.tells(b, moves.Addr())
+		c := m.by(f, h, o.on("eth0"))
+		m.enters(c, b, moves.Addr())
+		m.enters(b, c, h.Addr())
+		m.meet(a, c)
+		m.talk(b, c, 10)
+		m.talk(a, b, 10)
+		m.ok(c.Close(), "close")
+		a.await(zyre.Exit, c.UUID())
+		b.await(zyre.Exit, c.UUID())
+	}
+}
+
+// gossipLinkLocal: the gossip cannot tell zones, so each node adds its own.
+func gossipLinkLocal(m *mesh) {
+	f, ok := m.able(several)
+	if !ok {
+		return
+	}
+	lab := netlab.New(m)
+	var hub Hub
+	var nodes []*node
+	for i, name := range []string{"hub", "h2", "h3"} {
+		h, o := lab.Host(name), ipv6.on("eth0")
+		h.IP("-4 address flush dev eth0")
+		if i == 0 {
+			hub.Endpoint = hubAt(netip.MustParseAddr("fe80::77:ff:fe00:1%eth0"))
+			o.GossipBind = []string{hub.Endpoint}
+		} else {
+			o.GossipConnect = []Hub{hub}
+		}
+		nodes = append(nodes, m.by(f, h, o))
+	}
+	m.meet(nodes...)
+	m.talk(nodes[0], nodes[1], 10)
+	m.talk(nodes[1], nodes[2], 10)
+	m.talk(nodes[2], nodes[0], 10)
+}
+
+// on names the interface.
+func (o Options) on(name string) Options {
+	o.Interface = name
+	return o
+}
+
+// hubAt returns the endpoint of a gossip hub at an address.
+func hubAt(addr netip.Addr) string { return "tcp://" + netip.AddrPortFrom(addr, 5680).String() }
+
+// tells waits until a node has told the gossip that it is at this address.
+func (m *mesh) tells(n *node, at netip.Addr) {
+	m.Helper()
+	m.eventually(fmt.Sprint("the gossip is told ", at), func() bool {
+		return strings.Contains(stateOf(n), "told the gossip tcp://"+at.String()+":")
+	})
 }

@@ -49,7 +49,7 @@ func (pr *presence) gossiped(name, value string) {
 	}
 	endpoint, publicKey := gossip.Split(value)
 	at, err := parsePlace(endpoint)
-	if err != nil || (publicKey != "") != (pr.cfg.Keys != nil) {
+	if err != nil || isPrivileged(endpoint) || (publicKey != "") != (pr.cfg.Keys != nil) {
 		return
 	}
 	var k [32]byte

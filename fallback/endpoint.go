@@ -81,6 +81,13 @@ func target(endpoint string, from netip.Addr) (place, error) {
 	return tcpPlace(netip.AddrPortFrom(addr, port)), nil
 }
 
+// isPrivileged tells of an endpoint whether its port is one that no stranger's
+// word makes a node connect to.
+func isPrivileged(endpoint string) bool {
+	_, port, err := transport.SplitTCP(endpoint)
+	return err == nil && port < minPort
+}
+
 // addrOf returns the address of the other end of a connection; it is invalid
 // for ipc and inproc.
 func addrOf(a net.Addr) netip.Addr {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/gozyre/zyre/fallback/internal/transport"
 	"github.com/gozyre/zyre/internal/hostile"
+	"github.com/gozyre/zyre/internal/key"
 )
 
 // hostilePort is the last UDP port in use here. Where it begins depends on the
@@ -32,7 +33,7 @@ func init() { hostilePort.Store(int32(22000 + os.Getpid()%500*20)) }
 // peers that keep it busy.
 type victim struct {
 	cmd    *exec.Cmd
-	port   int
+	orders orders
 	born   birth
 	honest []*honest
 	scenes int
@@ -43,12 +44,40 @@ type victim struct {
 	out *bufio.Reader
 }
 
+// victimKind completes the orders of a victim, and returns the keys that its
+// honest peers have.
+type victimKind func(*testing.T, *orders) *key.Pair
+
+func plain(*testing.T, *orders) *key.Pair { return nil }
+
+func gossiping(_ *testing.T, o *orders) *key.Pair {
+	o.BadHub = fmt.Sprintf("tcp://127.3.0.1:%d", hostilePort.Add(1))
+	return nil
+}
+
+func secured(t *testing.T, o *orders) *key.Pair {
+	o.Keys = newKeys(t)
+	return newKeys(t)
+}
+
+// closedTo lets nobody in but the honest peers.
+func closedTo(t *testing.T, o *orders) *key.Pair {
+	keys := secured(t, o)
+	o.Allowed = [][32]byte{keys.Public}
+	return keys
+}
+
 // startVictim returns when both honest peers are in conversation with it.
-func startVictim(t *testing.T) *victim {
+func startVictim(t *testing.T, kind victimKind) *victim {
 	t.Helper()
-	v := &victim{port: int(hostilePort.Add(1))}
+	v := &victim{orders: orders{Port: int(hostilePort.Add(1))}}
+	honestKeys := kind(t, &v.orders)
+	text, err := json.Marshal(v.orders)
+	if err != nil {
+		t.Fatal(err)
+	}
 	v.cmd = exec.Command(os.Args[0])
-	v.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", victimEnv, v.port))
+	v.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s", victimEnv, text))
 	log := &strings.Builder{}
 	v.cmd.Stderr = log
 	in, err := v.cmd.StdinPipe()
@@ -72,7 +101,7 @@ func startVictim(t *testing.T) *victim {
 	v.read(t, &v.born)
 	hidden := int(hostilePort.Add(1)) // beacons of an attack are for the victim alone
 	for i := range 2 {
-		v.honest = append(v.honest, befriend(t, v, fmt.Sprint(honestName, i), hidden))
+		v.honest = append(v.honest, befriend(t, v, fmt.Sprint(honestName, i), hidden, honestKeys))
 	}
 	v.fence(t)
 	v.before = v.figures(t)
@@ -183,13 +212,17 @@ type honest struct {
 	faults  faultList
 }
 
-func befriend(t *testing.T, v *victim, name string, port int) *honest {
+func befriend(t *testing.T, v *victim, name string, port int, keys *key.Pair) *honest {
 	t.Helper()
 	cfg := victimConfig(port)
-	cfg.Name = name
+	cfg.Name, cfg.Keys = name, keys
 	h := &honest{node: startNode(t, cfg), to: v.born.ID}
 	h.node.Join(loadGroup)
-	if err := h.node.RequirePeer(h.to, transport.TCP(v.born.Endpoint), ""); err != nil {
+	publicKey := ""
+	if v.orders.Keys != nil {
+		publicKey = key.Encode(v.orders.Keys.Public)
+	}
+	if err := h.node.RequirePeer(h.to, transport.TCP(v.born.Endpoint), publicKey); err != nil {
 		t.Fatal(err)
 	}
 	for expect(t, h.node, Enter).Peer != h.to {

@@ -4,6 +4,7 @@ package fallback
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,20 +23,25 @@ func TestHostile(t *testing.T) {
 		for _, g := range []struct {
 			name    string
 			attacks []hostile.Attack
+			victim  victimKind
 			atOnce  bool
 		}{
-			{"Beacons", hostile.UDP(), false},
-			{"Connections", hostile.ZMTP(), false},
-			{"Slow handshakes", hostile.Slow(), true},
-			{"Strangers", hostile.Strangers(), false},
-			{"Peers", hostile.Peers(), false},
-			{"Duplicates", hostile.Twice(), false},
-			{"Listeners", hostile.Listeners(), false},
+			{"Beacons", hostile.UDP(), plain, false},
+			{"Connections", hostile.ZMTP(), plain, false},
+			{"Slow handshakes", hostile.Slow(), plain, true},
+			{"Strangers", hostile.Strangers(), plain, false},
+			{"Peers", hostile.Peers(), plain, false},
+			{"Duplicates", hostile.Twice(), plain, false},
+			{"Listeners", hostile.Listeners(), plain, false},
+			{"CURVE", hostile.CurveAttacks(), secured, false},
+			{"CURVE with allowed keys", hostile.DeniedAttacks(), closedTo, false},
+			{"Clients of a gossip hub", hostile.HubAttacks(), gossiping, false},
+			{"Gossip hubs", hostile.BadHubs(), gossiping, false},
 		} {
 			chapter := book.chapter(g.name, len(g.attacks))
 			t.Run(g.name, func(t *testing.T) {
 				t.Parallel()
-				v := startVictim(t)
+				v := startVictim(t, g.victim)
 				if g.atOnce {
 					chapter.note(v.suffer(t, g.attacks), g.attacks...)
 					return
@@ -93,10 +99,10 @@ func (v *victim) suffer(t *testing.T, attacks []hostile.Attack) cost {
 func (v *victim) scene() *hostile.Scene {
 	v.scenes++
 	address := func(host byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 1, byte(v.scenes), host}) }
-	return &hostile.Scene{
+	s := &hostile.Scene{
 		Victim: hostile.Party{ID: v.born.ID, Endpoint: v.born.Endpoint},
 		Honest: v.honest[0].party(),
-		Port:   v.port,
+		Port:   v.orders.Port,
 		Group:  loadGroup,
 		Addr:   address(1),
 		Other:  address(2),
@@ -106,6 +112,18 @@ func (v *victim) scene() *hostile.Scene {
 			Send: victimConfig(0).SendTimeout,
 		},
 	}
+	if v.orders.Keys != nil {
+		s.Key = v.orders.Keys.Public
+	}
+	if v.orders.BadHub != "" {
+		s.Hub = tcpAddr(v.born.Hub)
+		s.BadHub = tcpAddr(v.orders.BadHub)
+	}
+	return s
+}
+
+func tcpAddr(endpoint string) netip.AddrPort {
+	return netip.MustParseAddrPort(strings.TrimPrefix(endpoint, "tcp://"))
 }
 
 // fence waits until the victim has answered all that its peers have said so

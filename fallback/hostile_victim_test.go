@@ -17,19 +17,21 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gozyre/zyre/internal/key"
 )
 
 var robustness = flag.Bool("robustness", false, "write the figures of TestHostile into docs/robustness.md")
 
 const (
-	victimEnv  = "ZYRE_TEST_VICTIM" // the UDP port, in the process of a victim
+	victimEnv  = "ZYRE_TEST_VICTIM" // its orders, in the process of a victim
 	loadGroup  = "LOAD"
 	honestName = "honest"
 )
 
 func TestMain(m *testing.M) {
-	if port := os.Getenv(victimEnv); port != "" {
-		beVictim(port)
+	if text := os.Getenv(victimEnv); text != "" {
+		beVictim(text)
 		return
 	}
 	flag.Set("test.parallel", "4") // attacks wait more than they work; the command line may say otherwise
@@ -44,10 +46,28 @@ func victimConfig(port int) Config {
 	return cfg
 }
 
+// orders say what kind of victim to be.
+type orders struct {
+	Port    int
+	Keys    *key.Pair  // for CURVE
+	Allowed [][32]byte // keys of its peers
+	BadHub  string     // of gossip, to which it connects; then it is a hub itself
+}
+
+func (o orders) config() Config {
+	cfg := victimConfig(o.Port)
+	cfg.Keys, cfg.Allowed = o.Keys, o.Allowed
+	if o.BadHub != "" {
+		cfg.GossipBind, cfg.GossipConnect = []string{"tcp://127.0.0.1:*"}, []Hub{{Endpoint: o.BadHub}}
+	}
+	return cfg
+}
+
 // birth is what a victim says of itself first of all.
 type birth struct {
 	ID       UUID
 	Endpoint netip.AddrPort
+	Hub      string
 }
 
 // report is what it says of itself when it is asked.
@@ -63,10 +83,13 @@ type report struct {
 }
 
 // beVictim runs a node that answers and shouts, until stdin ends.
-func beVictim(port string) {
-	var number int
-	fmt.Sscan(port, &number)
-	n, err := New(victimConfig(number))
+func beVictim(text string) {
+	var o orders
+	err := json.Unmarshal([]byte(text), &o)
+	var n *Node
+	if err == nil {
+		n, err = New(o.config())
+	}
 	if err == nil {
 		err = n.Start(context.Background())
 	}
@@ -77,7 +100,11 @@ func beVictim(port string) {
 	defer n.Close()
 	pr := n.pr.Load()
 	out := json.NewEncoder(os.Stdout)
-	out.Encode(birth{n.UUID(), netip.AddrPortFrom(pr.links[0].Addr, pr.port)})
+	born := birth{ID: n.UUID(), Endpoint: netip.AddrPortFrom(pr.links[0].Addr, pr.port)}
+	if pr.gossip != nil {
+		born.Hub = pr.gossip.Bound()[0]
+	}
+	out.Encode(born)
 	faults := &faultList{}
 	go answer(n, faults)
 	go shoutOn(n)

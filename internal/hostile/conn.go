@@ -22,9 +22,11 @@ type Conn struct {
 func (s *Scene) Dial() (*Conn, error) { return s.DialFrom(s.Addr) }
 
 // DialFrom connects from another address.
-func (s *Scene) DialFrom(from netip.Addr) (*Conn, error) {
+func (s *Scene) DialFrom(from netip.Addr) (*Conn, error) { return s.dialTo(from, s.Victim.Endpoint) }
+
+func (s *Scene) dialTo(from netip.Addr, to netip.AddrPort) (*Conn, error) {
 	d := net.Dialer{Timeout: patience, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
-	c, err := d.Dial("tcp", s.Victim.Endpoint.String())
+	c, err := d.Dial("tcp", to.String())
 	if err != nil {
 		return nil, err
 	}

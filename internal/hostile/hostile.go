@@ -53,6 +53,10 @@ type Scene struct {
 	Group  string // that the victim shouts to all the time
 	Limits Limits
 
+	Key    [32]byte       // of a victim that uses CURVE
+	Hub    netip.AddrPort // of a victim that is a hub of gossip
+	BadHub netip.AddrPort // where a victim looks for another
+
 	Addr  netip.Addr // the attacker's own
 	Other netip.Addr // another one of the attacker
 

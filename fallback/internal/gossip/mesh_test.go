@@ -222,6 +222,7 @@ func TestLostNodesAreLookedFor(t *testing.T) {
 		if a.count(keyOf(0)) != before {
 			t.Error("delivered again without need")
 		}
+		a.Found(keyOf(0))
 		a.Lost(keyOf(0))
 		time.Sleep(10*again + again/2)
 		synctest.Wait()

@@ -27,6 +27,9 @@ type entry struct {
 	// nobody else is told: else tuples of the dead would go round for ever.
 	lost     time.Time // since when; zero: it is not
 	withheld bool
+	tries    int       // how often it was looked for since
+	next     time.Time // when it is again
+	found    bool      // it was there, ever
 }
 
 // former is a value that an entry had.
@@ -127,7 +130,7 @@ func (tb table) lose(key string, now time.Time) {
 // find takes note that a node is there.
 func (tb table) find(key string) {
 	if e := tb[key]; e != nil {
-		e.lost, e.withheld = time.Time{}, false
+		e.lost, e.withheld, e.found, e.tries = time.Time{}, false, true, 0
 	}
 }
 
@@ -139,9 +142,23 @@ func (tb table) missing(now time.Time) (all []tuple) {
 		case e.lost.IsZero():
 		case now.Sub(e.lost) > keepLost:
 			delete(tb, key)
-		default:
+		case e.due(now):
 			all = append(all, tuple{key, e.value})
 		}
 	}
 	return all
+}
+
+// due tells whether a lost node is to be looked for now. One that never was
+// there is most likely made up, and looked for ever more rarely.
+func (e *entry) due(now time.Time) bool {
+	if e.found {
+		return true
+	}
+	if now.Before(e.next) {
+		return false
+	}
+	e.tries++
+	e.next = now.Add(again << min(2*e.tries, 16))
+	return true
 }

@@ -76,9 +76,25 @@ func TestLostIsWithheldUntilSomebodyTells(t *testing.T) {
 	}
 }
 
+// A node that never was there is looked for a few times only.
+func TestMadeUpIsLookedForRarely(t *testing.T) {
+	tb := table{}
+	tb.expect(t, "a", noon, true, true)
+	tb.lose(someKey, noon)
+	times := 0
+	for ago := time.Duration(0); ago <= keepLost; ago += again {
+		times += len(tb.missing(noon.Add(ago)))
+		tb.lose(someKey, noon.Add(ago))
+	}
+	if times < 3 || times > 5 {
+		t.Errorf("looked for %d times", times)
+	}
+}
+
 func TestLostIsForgotten(t *testing.T) {
 	tb := table{}
 	tb.expect(t, "a", noon, true, true)
+	tb.find(someKey)
 	for ago := time.Duration(0); ago <= keepLost; ago += keepLost / 4 {
 		tb.lose(someKey, noon.Add(ago)) // every attempt to reach it fails
 		if got := tb.missing(noon.Add(ago)); len(got) != 1 {

@@ -10,8 +10,8 @@ import (
 // readAll reads events until no more come.
 func (c *conversation) readAll() {
 	for {
-		ev, ok := c.node.inbox.pop()
-		if ok {
+		var ev Event
+		if c.node.inbox.pop(&ev) {
 			c.event(ev)
 			continue
 		}

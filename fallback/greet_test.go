@@ -57,8 +57,8 @@ func TestLaterConnectionCounts(t *testing.T) {
 			synctest.Wait()
 			var words []string
 			for {
-				ev, ok := node.inbox.pop()
-				if !ok {
+				var ev Event
+				if !node.inbox.pop(&ev) {
 					break
 				}
 				if ev.Kind == Whisper {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/gozyre/zyre/fallback/internal/zmtp"
@@ -42,8 +43,8 @@ type inbound struct {
 	lent    bool     // content aliases the reader's buffer
 	slab    [][]byte // room for the frames of many messages; slab[first:] are this one's
 	first   int
-	slabbed int // bytes in it
-	length  int
+	slabbed int    // bytes in it
+	length  int    // bytes in its frames behind the head
 	onLoan  bool   // the application reads
 	later   []byte // a command that it has read
 
@@ -52,6 +53,8 @@ type inbound struct {
 	bytes    int
 	messages int
 	heard    bool
+
+	lastGroup string // that a SHOUT named
 }
 
 var (
@@ -272,12 +275,14 @@ func (in *inbound) deliver() bool {
 	if in.onLoan {
 		put = in.pr.node.inbox.putNow
 	}
-	ok := put(&in.peer.src, in.events, in.bytes)
-	in.peer.touch() // it may have waited for us, and not we for it
+	events, bytes := in.events, in.bytes
+	in.events, in.bytes = nil, 0
 	in.pr.node.received.Add(uint64(in.messages))
-	in.pr.node.receivedBytes.Add(uint64(in.bytes))
-	clear(in.events)
-	in.events, in.bytes, in.messages = in.events[:0], 0, 0
+	in.pr.node.receivedBytes.Add(uint64(bytes))
+	in.messages = 0
+	var ok bool
+	in.events, ok = put(&in.peer.src, events, bytes)
+	in.peer.touch() // it may have waited for us, and not we for it
 	return ok
 }
 
@@ -298,17 +303,17 @@ func (in *inbound) command(body []byte) error {
 // frame takes one frame, and the message if it is the last.
 func (in *inbound) frame(flags byte, body []byte) error {
 	if !in.begun {
-		in.begun, in.lent, in.length = true, false, len(body)
+		in.begun, in.lent, in.length = true, false, 0
 		in.head = append(in.head[:0], body...)
 	} else {
 		in.lent = in.lent || flags&zmtp.Own == 0
-		in.addContent(body, flags&zmtp.Own != 0)
+		in.addContent(body)
 	}
 	limit := rule.MaxMessage + maxHello
 	if in.peer == nil {
 		limit = maxHello
 	}
-	if in.length > limit || len(in.slab)-in.first > rule.MaxFrames {
+	if len(in.head)+in.length > limit || len(in.slab)-in.first > rule.MaxFrames {
 		return zmtp.ErrTooLarge
 	}
 	if flags&zmtp.More != 0 {
@@ -330,33 +335,35 @@ func (in *inbound) whole() error {
 
 // addContent adds a frame to the message. Who keeps a message keeps all frames
 // in its slab: so these are few where they are large.
-func (in *inbound) addContent(body []byte, own bool) {
-	part := in.slab[in.first:]
-	if in.slabbed >= slabBytes && len(part) == 0 || len(in.slab) == cap(in.slab) {
-		room := slabSize
-		if own {
-			room = 1
-		}
-		in.slab = append(make([][]byte, 0, max(room, 2*len(part))), part...)
-		in.first, in.slabbed = 0, 0
+func (in *inbound) addContent(body []byte) {
+	begins := len(in.slab) == in.first
+	if in.slabbed >= slabBytes && begins || len(in.slab) == cap(in.slab) {
+		in.newSlab()
 	}
 	in.slab = append(in.slab, body)
 	in.slabbed += len(body)
 	in.length += len(body)
 }
 
+// newSlab begins another slab, with room for as many frames as the last one
+// held when it was left for their size, or twice as many as that had room for.
+func (in *inbound) newSlab() {
+	part := in.slab[in.first:]
+	room := len(in.slab)
+	if in.slabbed < slabBytes {
+		room = min(2*room, slabSize)
+	}
+	in.slab = append(make([][]byte, 0, max(room, 2*len(part), 1)), part...)
+	in.first, in.slabbed = 0, 0
+}
+
 // message acts on one message of the peer.
 func (in *inbound) message(head []byte, content [][]byte) error {
 	m, err := zre.Parse(head)
-	switch {
-	case errors.Is(err, zre.ErrForeign):
-		if in.foreign++; in.foreign > maxForeign {
-			return errForeign
-		}
-		return nil // it uses up no number
-	case err != nil:
-		return err
-	case m.Kind == zre.KindHello:
+	if err != nil {
+		return in.unread(err)
+	}
+	if m.Kind == zre.KindHello {
 		return in.hello(head, m.Seq, len(content))
 	}
 	if in.peer == nil && !in.resume(m.Seq) {
@@ -370,11 +377,11 @@ func (in *inbound) message(head []byte, content [][]byte) error {
 	in.heard = true
 	switch m.Kind {
 	case zre.KindWhisper:
-		in.content(p.event(Whisper), content)
+		in.content(in.event(Whisper), content)
 		return nil
 	case zre.KindShout:
-		ev := p.event(Shout)
-		ev.Group = in.pr.groupName(m.Group)
+		ev := in.event(Shout)
+		ev.Group = in.groupName(m.Group)
 		in.content(ev, content)
 		return nil
 	}
@@ -384,15 +391,41 @@ func (in *inbound) message(head []byte, content [][]byte) error {
 	return in.protocol(p, m)
 }
 
-// content adds an event with the frames of a message.
-func (in *inbound) content(ev Event, frames [][]byte) {
-	ev.Msg = frames
-	in.events = append(in.events, ev)
-	size := 0
-	for _, f := range frames {
-		size += len(f)
+// unread decides what follows from a message that cannot be read.
+func (in *inbound) unread(err error) error {
+	if !errors.Is(err, zre.ErrForeign) {
+		return err
 	}
-	in.bytes += size
+	if in.foreign++; in.foreign > maxForeign {
+		return errForeign
+	}
+	return nil // it uses up no number
+}
+
+// event adds an event of the peer. It is valid until the next is added.
+func (in *inbound) event(k Kind) *Event {
+	if len(in.events) == cap(in.events) {
+		in.events = slices.Grow(in.events, 1)
+	}
+	in.events = in.events[:len(in.events)+1]
+	ev := &in.events[len(in.events)-1] // cleared, as the inbox leaves them
+	ev.Kind, ev.Peer, ev.Name = k, in.peer.id, in.peer.name
+	return ev
+}
+
+// groupName returns the name of a group as a string, mostly without
+// allocating.
+func (in *inbound) groupName(b []byte) string {
+	if string(b) != in.lastGroup {
+		in.lastGroup = in.pr.groupName(b)
+	}
+	return in.lastGroup
+}
+
+// content gives an event the frames of the message that was read.
+func (in *inbound) content(ev *Event, frames [][]byte) {
+	ev.Msg = frames
+	in.bytes += in.length
 	in.messages++
 	if in.lent {
 		in.rd.Keep()
@@ -409,18 +442,17 @@ func (in *inbound) protocol(p *peer, m zre.Message) error {
 	case zre.KindGoodbye:
 		return in.pr.goodbye(p)
 	case zre.KindJoin, zre.KindLeave:
-		ev := p.event(Join)
+		kind, group := Join, string(m.Group)
 		if m.Kind == zre.KindLeave {
-			ev.Kind = Leave
+			kind = Leave
 		}
-		ev.Group = string(m.Group)
-		changed, leader, err := in.pr.memberChanged(p, ev.Kind, ev.Group, m.Status)
+		changed, leader, err := in.pr.memberChanged(p, kind, group, m.Status)
 		if err != nil {
 			return err
 		}
 		if changed {
-			in.events = append(in.events, ev)
-			in.bytes += len(ev.Group)
+			in.event(kind).Group = group
+			in.bytes += len(group)
 		}
 		in.add(leader)
 	case zre.KindElect, zre.KindLeader:
@@ -451,13 +483,10 @@ func (in *inbound) hello(head []byte, seq uint16, extra int) error {
 		return fmt.Errorf("HELLO of %q at %q: %w", h.Name, h.Endpoint, err)
 	}
 	in.accept(p)
-	ev := p.event(Enter)
+	ev := in.event(Enter)
 	ev.Addr, ev.Headers = p.claimed, p.headers
-	in.events = append(in.events, ev)
 	for _, g := range h.Groups {
-		ev := p.event(Join)
-		ev.Group = g
-		in.events = append(in.events, ev)
+		in.event(Join).Group = g
 		in.bytes += len(g)
 	}
 	return nil

@@ -52,8 +52,9 @@ func newInbox(limit int) *inbox {
 }
 
 // put adds the events of one peer and waits for room before. It reports false
-// if the peer has exited, whose events are dropped then.
-func (b *inbox) put(s *source, events []Event, bytes int) bool {
+// if the peer has exited, whose events are dropped then. It takes the slice and
+// gives an empty one for it, in which all that is beyond its length is cleared.
+func (b *inbox) put(s *source, events []Event, bytes int) ([]Event, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.bytes+b.taken >= b.limit && !b.closed && !s.exited {
@@ -65,23 +66,30 @@ func (b *inbox) put(s *source, events []Event, bytes int) bool {
 }
 
 // putNow is put without the wait, for the application that would make room.
-func (b *inbox) putNow(s *source, events []Event, bytes int) bool {
+func (b *inbox) putNow(s *source, events []Event, bytes int) ([]Event, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.fill(s, events, bytes)
 }
 
 // fill is called with mu held.
-func (b *inbox) fill(s *source, events []Event, bytes int) bool {
+func (b *inbox) fill(s *source, events []Event, bytes int) ([]Event, bool) {
 	if b.closed || s.exited {
-		return false
+		return nil, false
 	}
 	if !s.entered && events[0].Kind == Enter {
 		s.entered = true
 	}
 	s.awaited = b.idle.Load() > 0
-	b.add(events, bytes+len(events)*eventOverhead)
-	return true
+	bytes += len(events) * eventOverhead
+	if len(b.events) == 0 {
+		b.events, events = events, b.events
+		b.added(bytes)
+		return events, true
+	}
+	b.add(events, bytes)
+	clear(events)
+	return events[:0], true
 }
 
 // exit ends a source. The Exit event does not wait for room: there is at most
@@ -141,6 +149,11 @@ func (b *inbox) isBlocked(s *source) bool {
 // add is called with mu held.
 func (b *inbox) add(events []Event, bytes int) {
 	b.events = append(b.events, events...)
+	b.added(bytes)
+}
+
+// added is called with mu held.
+func (b *inbox) added(bytes int) {
 	b.bytes += bytes
 	b.signal()
 	b.stopReading()
@@ -158,12 +171,12 @@ func (b *inbox) signal() {
 }
 
 // get returns the next event and waits for it.
-func (b *inbox) get(ctx context.Context) (Event, error) {
+func (b *inbox) get(ctx context.Context) (ev Event, err error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return Event{}, err
 		}
-		if ev, ok := b.pop(); ok {
+		if b.pop(&ev) {
 			return ev, nil
 		}
 		switch in, wait := b.sitDown(); {
@@ -205,19 +218,22 @@ func (b *inbox) await(ctx context.Context) error {
 	}
 }
 
-func (b *inbox) pop() (ev Event, ok bool) {
+// pop takes the next event, if there is one.
+func (b *inbox) pop(ev *Event) bool {
 	b.readMu.Lock()
-	defer b.readMu.Unlock()
 	if b.next == len(b.ready) && !b.take() || b.done.Load() {
-		return Event{}, false
+		b.readMu.Unlock()
+		return false
 	}
-	ev = b.ready[b.next]
-	b.ready[b.next] = Event{} // its frames are the caller's now
+	next := &b.ready[b.next]
+	*ev, *next = *next, Event{} // its frames are the caller's now
 	b.next++
-	if b.next < len(b.ready) {
+	more := b.next < len(b.ready)
+	b.readMu.Unlock()
+	if more {
 		b.signal() // for another goroutine in get
 	}
-	return ev, true
+	return true
 }
 
 // take swaps the halves. It is called with readMu held.

@@ -77,8 +77,8 @@ func (k *ticking) heard(at time.Time) { k.p.seen.Store(int64(at.Sub(epoch))) }
 // events returns the kinds of those that wait.
 func (k *ticking) events() (kinds []Kind) {
 	for {
-		ev, ok := k.pr.node.inbox.pop()
-		if !ok {
+		var ev Event
+		if !k.pr.node.inbox.pop(&ev) {
 			return kinds
 		}
 		kinds = append(kinds, ev.Kind)

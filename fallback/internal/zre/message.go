@@ -96,8 +96,8 @@ type Message struct {
 // them. Parse does not allocate.
 func Parse(frame []byte) (Message, error) {
 	m, err := parseHeader(frame)
-	if err != nil {
-		return Message{}, err
+	if err != nil || m.Kind == KindWhisper {
+		return m, err
 	}
 	r := reader{rest: frame[HeaderSize:]}
 	switch m.Kind {

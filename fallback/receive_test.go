@@ -1,0 +1,66 @@
+package fallback
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/gozyre/zyre/fallback/internal/zmtp"
+	"github.com/gozyre/zyre/fallback/internal/zre"
+	"github.com/gozyre/zyre/internal/rule"
+)
+
+// stream is what a peer sends that whispers without end: a round of sequence
+// numbers, or a part of it, again and again.
+type stream struct {
+	bytes []byte
+	at    int
+}
+
+func newStream(size int) *stream {
+	var b batch
+	frames := [][]byte{make([]byte, size)}
+	for seq := range 1 << 16 {
+		b.message(zre.KindWhisper, uint16(seq), "", frames)
+	}
+	return &stream{bytes: b.buf}
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	n := copy(p, s.bytes[s.at:])
+	s.at = (s.at + n) % len(s.bytes)
+	return n, nil
+}
+
+// BenchmarkReceive is all that is done for a message from a read to Recv,
+// without the network.
+func BenchmarkReceive(b *testing.B) {
+	for _, size := range []int{16, 1 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			n, err := New(testConfig("to", 0))
+			if err != nil {
+				b.Fatal(err)
+			}
+			pr := newPresence(n, n.id, nil)
+			p := &peer{pr: pr, id: UUID{1}, at: tcpPlace(netip.MustParseAddrPort("127.0.0.1:2000")), out: newSender(1<<20, &pr.pace), name: "from", want: 0}
+			p.src.entered = true
+			in := &inbound{pr: pr, peer: p, rd: zmtp.NewReader(newStream(size), rule.MaxMessage)}
+			ctx, cancel := context.WithCancel(b.Context())
+			defer cancel()
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for got := 0; got < b.N; {
+				if err := in.readLent(); err != nil {
+					b.Fatal(err)
+				}
+				for events, _ := n.inbox.size(); events > 0; events-- {
+					if _, err := n.Recv(ctx); err != nil {
+						b.Fatal(err)
+					}
+					got++
+				}
+			}
+		})
+	}
+}

@@ -62,10 +62,12 @@ func (b *inbox) put(s *source, events []Event, bytes int) ([]Event, bool) {
 		b.room.Wait()
 		s.blocked = false
 	}
+	b.stopReading()
 	return b.fill(s, events, bytes)
 }
 
-// putNow is put without the wait, for the application that would make room.
+// putNow is put for the application that reads the connection itself, and
+// would make room.
 func (b *inbox) putNow(s *source, events []Event, bytes int) ([]Event, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -87,7 +89,8 @@ func (b *inbox) fill(s *source, events []Event, bytes int) ([]Event, bool) {
 		b.added(bytes)
 		return events, true
 	}
-	b.add(events, bytes)
+	b.events = append(b.events, events...)
+	b.added(bytes)
 	clear(events)
 	return events[:0], true
 }
@@ -102,7 +105,7 @@ func (b *inbox) exit(s *source, ev Event) (entered bool) {
 	}
 	b.finish(s)
 	if s.entered && !b.closed {
-		b.add([]Event{ev}, eventOverhead)
+		b.add(ev)
 	}
 	return s.entered
 }
@@ -126,7 +129,7 @@ func (b *inbox) hint(s *source, ev Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if s.entered && !s.exited && !b.closed && b.bytes+b.taken < b.limit {
-		b.add([]Event{ev}, eventOverhead)
+		b.add(ev)
 	}
 }
 
@@ -135,7 +138,7 @@ func (b *inbox) post(ev Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.closed {
-		b.add([]Event{ev}, eventOverhead)
+		b.add(ev)
 	}
 }
 
@@ -147,16 +150,16 @@ func (b *inbox) isBlocked(s *source) bool {
 }
 
 // add is called with mu held.
-func (b *inbox) add(events []Event, bytes int) {
-	b.events = append(b.events, events...)
-	b.added(bytes)
+func (b *inbox) add(ev Event) {
+	b.events = append(b.events, ev)
+	b.added(eventOverhead)
+	b.stopReading()
 }
 
 // added is called with mu held.
 func (b *inbox) added(bytes int) {
 	b.bytes += bytes
 	b.signal()
-	b.stopReading()
 }
 
 // signal wakes one who waits in get, if there is one.

@@ -24,10 +24,13 @@ func (cgo) lacks(w *workload) string { return libzyreLacks(w) }
 
 func (cgo) find(net *network, open *protocol.Request) { findLibzyre(net, open) }
 
-// libzyreLacks: libzyre has no back-pressure.
+// libzyreLacks: libzyre has no back-pressure, and the worker in C one group.
 func libzyreLacks(w *workload) string {
-	if w.kind == unthrottled {
+	switch {
+	case w.kind == unthrottled:
 		return "libzyre loses messages in silence when the receiver is slower"
+	case w.also > 0:
+		return "its worker joins no further groups"
 	}
 	return ""
 }

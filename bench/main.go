@@ -6,6 +6,7 @@
 //	go run . -list
 //	go run . -quick -only fallback,tcp,whisper
 //	go run . -isolate -svg ../docs/performance.svg
+//	go run . -isolate -scale
 //
 // Nodes find each other by beacons; those of libzyre, which cannot send them
 // on the loopback interface, by gossip over 127.0.0.1. With -isolate, as root
@@ -37,6 +38,7 @@ type options struct {
 	workloads  []*workload
 	list       bool
 	isolate    bool
+	scale      bool
 	svg        string
 	cpuprofile string
 }
@@ -68,6 +70,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	fast := flags.Bool("quick", false, "a tenth of the time for each measurement: to see that it works")
 	flags.StringVar(&only, "only", "", "`names` of libraries and workloads, with commas; \"whisper\" means all whisper-…")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
+	flags.BoolVar(&o.scale, "scale", false, "measure how cost grows with nodes, groups, members and size, of the engine in Go unless -only names others")
 	flags.StringVar(&o.svg, "svg", "", "draw the table to this `file`")
 	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "write CPU profiles of the workers in Go to this `directory`")
 	flags.BoolVar(&o.list, "list", false, "list libraries and workloads")
@@ -87,6 +90,10 @@ func parse(args []string, usage io.Writer) (options, error) {
 // choose selects drivers and workloads by name. Of a kind of which none is
 // named, all are meant.
 func (o *options) choose(only string) error {
+	all := workloads
+	if o.scale {
+		all = scaleLoads()
+	}
 	for _, name := range strings.FieldsFunc(only, func(c rune) bool { return c == ',' || c == ' ' }) {
 		found := len(o.drivers) + len(o.workloads)
 		for _, d := range drivers {
@@ -94,7 +101,7 @@ func (o *options) choose(only string) error {
 				o.drivers = append(o.drivers, d)
 			}
 		}
-		for _, w := range workloads {
+		for _, w := range all {
 			if (w.name == name || strings.HasPrefix(w.name, name+"-")) && !slices.Contains(o.workloads, w) {
 				o.workloads = append(o.workloads, w)
 			}
@@ -103,11 +110,15 @@ func (o *options) choose(only string) error {
 			return fmt.Errorf("-only: %q is neither library nor workload, or was named before; see -list", name)
 		}
 	}
-	if len(o.drivers) == 0 {
+	switch {
+	case len(o.drivers) > 0:
+	case o.scale:
+		o.drivers = []driver{fallback{}}
+	default:
 		o.drivers = drivers
 	}
 	if len(o.workloads) == 0 {
-		o.workloads = workloads
+		o.workloads = all
 	}
 	return nil
 }
@@ -145,7 +156,11 @@ func bench(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if err := r.writeTable(os.Stdout); err != nil {
+	write := r.writeTable
+	if o.scale {
+		write = r.writeScales
+	}
+	if err := write(os.Stdout); err != nil {
 		return err
 	}
 	if err := saveChart(r, o.svg); err != nil {

@@ -20,24 +20,32 @@ const (
 
 // title says what a figure of a workload is.
 func (m metric) title(w *workload) string {
+	if m == rate {
+		if w.kind == shout {
+			return w.about + ", delivered"
+		}
+		return w.about
+	}
+	return w.about + ": " + m.brief()
+}
+
+// brief says what a figure is where the workload is known.
+func (m metric) brief() string {
 	switch m {
-	case p50:
-		return w.about + ", median"
-	case p99:
-		return w.about + ", 99th percentile"
 	case discovery:
-		return w.about + ": all know all, from the last start"
+		return "time until all know all, from the last start"
 	case memoryPerNode:
-		return w.about + ": resident memory of the processes, per idle node"
+		return "resident memory of the processes, per idle node"
 	case idleCPU:
-		return w.about + ": CPU time of all while idle, of one core"
+		return "CPU time of all while idle, of one core"
 	case processor:
-		return w.about + ": CPU time of sender and receivers, a message delivered"
+		return "CPU time of sender and receivers, a message delivered"
+	case p50:
+		return "median"
+	case p99:
+		return "99th percentile"
 	}
-	if w.kind == shout {
-		return w.about + ", delivered"
-	}
-	return w.about
+	return "messages delivered in a second"
 }
 
 func (m metric) moreIsBetter() bool { return m == rate }

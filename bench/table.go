@@ -15,6 +15,17 @@ var compared = []struct{ driver, title string }{
 
 // writeTable writes the report as text.
 func (r *report) writeTable(out io.Writer) error {
+	r.writeHead(out)
+	for _, row := range r.rows() {
+		if err := row.writeTable(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeHead says what was measured on what.
+func (r *report) writeHead(out io.Writer) {
 	fmt.Fprintf(out, "%v\n", r.machine)
 	fmt.Fprintf(out, "median of %d rounds, the libraries in turn within each; %v of traffic a measurement after %v to warm up; took %v\n\n",
 		r.rounds, r.pace.run, r.pace.warm, r.took.Round(time.Second))
@@ -25,12 +36,6 @@ func (r *report) writeTable(out io.Writer) error {
 		}
 		fmt.Fprintf(out, "%-9s %s: %s\n", d.name(), d.about(), r.versions[d.name()])
 	}
-	for _, row := range r.rows() {
-		if err := row.writeTable(out); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (w *row) writeTable(out io.Writer) error {

@@ -26,6 +26,7 @@ type workload struct {
 	size  int // bytes of a message
 	nodes int // of all processes
 	procs int // that share the nodes, of a mesh
+	also  int // groups that each node of a mesh is in besides
 
 	figures []metric // that it gives
 }
@@ -43,27 +44,45 @@ const (
 var workloads = func() []*workload {
 	var list []*workload
 	sizes := []struct {
-		short, long string
-		bytes       int
-	}{{"16", "16 B", 16}, {"1k", "1 KiB", 1 << 10}, {"64k", "64 KiB", 64 << 10}, {"1m", "1 MiB", 1 << 20}}
+		name  string
+		bytes int
+	}{{"16", 16}, {"1k", 1 << 10}, {"64k", 64 << 10}, {"1m", 1 << 20}}
 	for _, s := range sizes {
-		w := &workload{name: "whisper-" + s.short, kind: windowed, size: s.bytes, nodes: 2, figures: []metric{rate, processor}}
-		w.about = fmt.Sprintf("whispers of %s one way, at most %d without an ack", s.long, w.window())
-		list = append(list, w)
+		list = append(list, newWhisper("whisper-"+s.name, s.bytes))
 	}
 	for _, s := range sizes {
-		list = append(list, &workload{name: "unthrottled-" + s.short, kind: unthrottled, size: s.bytes, nodes: 2, figures: []metric{rate, processor},
-			about: "whispers of " + s.long + " one way, as fast as the library takes them"})
+		list = append(list, &workload{name: "unthrottled-" + s.name, kind: unthrottled, size: s.bytes, nodes: 2, figures: []metric{rate, processor},
+			about: "whispers of " + bytesText(s.bytes) + " one way, as fast as the library takes them"})
 	}
-	list = append(list,
+	return append(list,
 		&workload{name: "roundtrip", kind: roundTrip, size: 16, nodes: 2, figures: []metric{p50, p99}, about: "round trip of 16 B"},
-		&workload{name: "shout", kind: shout, size: 16, nodes: 1 + shoutTo, figures: []metric{rate, processor},
-			about: fmt.Sprintf("shouts of 16 B to %d nodes in one process, at most %d without an ack", shoutTo, maxWindow)},
+		newShout("shout", shoutTo),
 		newMesh(10, discovery),
 		newMesh(50, discovery, memoryPerNode),
 		newMesh(100, discovery, memoryPerNode, idleCPU))
-	return list
 }()
+
+func newWhisper(name string, size int) *workload {
+	w := &workload{name: name, kind: windowed, size: size, nodes: 2, figures: []metric{rate, processor}}
+	w.about = fmt.Sprintf("whispers of %s one way, at most %d without an ack", bytesText(size), w.window())
+	return w
+}
+
+func newShout(name string, members int) *workload {
+	return &workload{name: name, kind: shout, size: 16, nodes: 1 + members, figures: []metric{rate, processor},
+		about: fmt.Sprintf("shouts of 16 B to %d nodes in one process, at most %d without an ack", members, maxWindow)}
+}
+
+// bytesText writes a size that is a power of two.
+func bytesText(size int) string {
+	switch {
+	case size >= 1<<20:
+		return fmt.Sprintf("%d MiB", size>>20)
+	case size >= 1<<10:
+		return fmt.Sprintf("%d KiB", size>>10)
+	}
+	return fmt.Sprintf("%d B", size)
+}
 
 func newMesh(nodes int, figures ...metric) *workload {
 	return &workload{name: fmt.Sprintf("mesh-%d", nodes), kind: mesh, nodes: nodes, procs: meshProcs, figures: figures,
@@ -110,6 +129,6 @@ func (w *workload) request(do string, p pace) protocol.Request {
 		Do: do, Size: w.size, Total: w.nodes, Shout: w.kind == shout,
 		Window: w.window(), Every: w.window() / 4,
 		WarmMS: int(p.warm.Milliseconds()), RunMS: int(p.run.Milliseconds()), Max: limit,
-		DeadlineMS: int(p.deadline.Milliseconds()),
+		Groups: w.also, DeadlineMS: int(p.deadline.Milliseconds()),
 	}
 }

@@ -35,6 +35,7 @@ type Request struct {
 	Port      int    `json:"port,omitempty"`      // of beacons
 	Hub       string `json:"hub,omitempty"`       // gossip endpoint, which party 0 binds; "": beacons
 	Idle      bool   `json:"idle,omitempty"`      // the parties only meet and stay
+	Groups    int    `json:"groups,omitempty"`    // that each party joins besides
 
 	// Meet.
 	Addrs []string `json:"addrs,omitempty"` // of all parties, where they have one

@@ -47,7 +47,12 @@ func open(number int, req *protocol.Request) (*party, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := node.Join(group); err != nil {
+	for i := range req.Groups {
+		if err := node.Join("G" + strconv.Itoa(i)); err != nil {
+			return nil, err
+		}
+	}
+	if err := node.Join(group); err != nil { // the last one that peers hear of
 		return nil, err
 	}
 	p := &party{
@@ -113,7 +118,9 @@ func (p *party) learn(others int) error {
 			}
 			p.numbers[ev.Peer], p.uuids[number] = number, ev.Peer
 		case zyre.Join:
-			joined++
+			if ev.Group == group {
+				joined++
+			}
 		case zyre.Exit:
 			return fmt.Errorf("lost while meeting: %v", ev)
 		}

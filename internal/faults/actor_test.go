@@ -25,7 +25,7 @@ type Spec struct {
 	InboxLimit, SendLimit                           int
 
 	Gap   time.Duration // between two messages
-	Large int           // size of every 50th message
+	Large int           // size of one message in 50
 }
 
 func (s *Spec) config() fallback.Config {
@@ -173,7 +173,7 @@ func (a *actor) talk() {
 // body is a message with something behind it that varies in size.
 func (a *actor) body(m history.Message) []byte {
 	size := rand.IntN(200)
-	if a.spec.Large > 0 && m.Order%50 == 0 {
+	if a.spec.Large > 0 && rand.IntN(50) == 0 {
 		size = a.spec.Large
 	}
 	return append(m.Append(nil), make([]byte, size)...)

@@ -19,7 +19,9 @@
 // One API, two engines, chosen when the program is built. With cgo the node
 // runs on libzyre, which must be installed. With the build tag purego, or
 // with CGO_ENABLED=0, it runs on package fallback, which is Go only and
-// runs on every platform. [Version] tells which one a program has.
+// runs on every platform. [Version] tells which one a program has. The tag also
+// turns off the assembly of golang.org/x/crypto, which makes [WithCert] fast:
+// CGO_ENABLED=0 does not.
 //
 // # Concurrency
 //

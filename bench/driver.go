@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -54,15 +55,21 @@ func gossip(open *protocol.Request) {
 }
 
 // goBuild builds one of the workers in Go.
-func goBuild(ctx context.Context, dir, name, pkg string, args ...string) (string, error) {
+func goBuild(ctx context.Context, dir, name, pkg string, env ...string) (string, error) {
 	program := filepath.Join(dir, name)
-	args = append([]string{"build", "-o", program}, args...)
-	return program, run(ctx, "go", append(args, pkg)...)
+	return program, runIn(ctx, env, "go", "build", "-o", program, pkg)
 }
 
 // run runs a command, with what it printed in the error.
 func run(ctx context.Context, name string, args ...string) error {
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	return runIn(ctx, nil, name, args...)
+}
+
+// runIn is run with more in the environment.
+func runIn(ctx context.Context, env []string, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil
 	}

@@ -17,6 +17,11 @@ func (tcp) build(ctx context.Context, dir string) (string, error) {
 	return goBuild(ctx, dir, "tcp", "./worker/tcp")
 }
 
-func (tcp) lacks(w *workload) string { return bareLacks(w) }
+func (tcp) lacks(w *workload) string {
+	if w.curve {
+		return "it has no CURVE"
+	}
+	return bareLacks(w)
+}
 
 func (tcp) find(*network, *protocol.Request) {}

@@ -27,6 +27,7 @@ type workload struct {
 	nodes int // of all processes
 	procs int // that share the nodes, of a mesh
 	also  int // groups that each node of a mesh is in besides
+	curve bool
 
 	figures []metric // that it gives
 }
@@ -51,8 +52,11 @@ var workloads = func() []*workload {
 		list = append(list, newWhisper("whisper-"+s.name, s.bytes))
 	}
 	for _, s := range sizes {
-		list = append(list, &workload{name: "unthrottled-" + s.name, kind: unthrottled, size: s.bytes, nodes: 2, figures: []metric{rate, processor},
-			about: "whispers of " + bytesText(s.bytes) + " one way, as fast as the library takes them"})
+		list = append(list, newUnthrottled("unthrottled-"+s.name, s.bytes))
+	}
+	for _, w := range []*workload{newWhisper("curve-whisper-1k", 1<<10), newUnthrottled("curve-unthrottled-1k", 1<<10)} {
+		w.curve, w.about = true, "with CURVE, "+w.about
+		list = append(list, w)
 	}
 	return append(list,
 		&workload{name: "roundtrip", kind: roundTrip, size: 16, nodes: 2, figures: []metric{p50, p99}, about: "round trip of 16 B"},
@@ -66,6 +70,11 @@ func newWhisper(name string, size int) *workload {
 	w := &workload{name: name, kind: windowed, size: size, nodes: 2, figures: []metric{rate, processor}}
 	w.about = fmt.Sprintf("whispers of %s one way, at most %d without an ack", bytesText(size), w.window())
 	return w
+}
+
+func newUnthrottled(name string, size int) *workload {
+	return &workload{name: name, kind: unthrottled, size: size, nodes: 2, figures: []metric{rate, processor},
+		about: "whispers of " + bytesText(size) + " one way, as fast as the library takes them"}
 }
 
 func newShout(name string, members int) *workload {
@@ -126,7 +135,7 @@ func (w *workload) request(do string, p pace) protocol.Request {
 		limit = maxTrips
 	}
 	return protocol.Request{
-		Do: do, Size: w.size, Total: w.nodes, Shout: w.kind == shout,
+		Do: do, Size: w.size, Total: w.nodes, Shout: w.kind == shout, Curve: w.curve,
 		Window: w.window(), Every: w.window() / 4,
 		WarmMS: int(p.warm.Milliseconds()), RunMS: int(p.run.Milliseconds()), Max: limit,
 		Groups: w.also, DeadlineMS: int(p.deadline.Milliseconds()),

@@ -17,7 +17,7 @@ type link struct {
 	pieces net.Buffers  // room for the pieces of a batch
 	vec    net.Buffers  // those that are being written
 	sealer *zmtp.Sealer // nil: NULL
-	sealed batch        // room for what it sealed
+	sealed []byte       // frames that it sealed, or room for them
 
 	// The argument and result of try, which is made once so that a write
 	// costs no allocation.
@@ -78,23 +78,32 @@ func (l *link) writev(pieces net.Buffers) error {
 	return err
 }
 
-// encode returns what goes over the wire for a batch: with CURVE every frame
-// sealed, else the batch itself.
-func (l *link) encode(out *batch) *batch {
+// encode returns what goes over the wire for a batch without references: with
+// CURVE every frame sealed, else the batch itself.
+func (l *link) encode(out *batch) []byte {
 	if l.sealer == nil {
-		return out
+		return out.buf
 	}
-	l.sealed = batch{buf: l.sealed.buf[:0]}
-	out.each(func(flags byte, body []byte) {
-		l.sealed.buf = l.sealer.Append(l.sealed.buf, flags, body)
-	})
-	if cap(l.sealed.buf) <= keepSealed {
-		return &l.sealed
+	out.each(func(flags byte, body []byte) { l.seal(flags, body) })
+	return l.takeSealed()
+}
+
+// seal adds a frame to what was sealed and returns how much that is.
+func (l *link) seal(flags byte, body []byte) int {
+	l.sealed = l.sealer.Append(l.sealed, flags, body)
+	return len(l.sealed)
+}
+
+// takeSealed returns what was sealed. Its room is used again for the frames
+// after it.
+func (l *link) takeSealed() []byte {
+	sealed := l.sealed
+	l.sealed = l.sealed[:0]
+	if cap(l.sealed) > keepSealed {
+		l.sealed = nil
 	}
-	large := l.sealed
-	l.sealed = batch{}
-	return &large
+	return sealed
 }
 
 // keepSealed is how much room for sealed frames a connection keeps.
-const keepSealed = 256 << 10
+const keepSealed = 2 * writeChunk

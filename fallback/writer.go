@@ -100,8 +100,8 @@ func (s *sender) writeHere() {
 	c, out := s.take()
 	s.mu.Unlock()
 	wire := c.encode(&out)
-	if n := c.tryWrite(wire.buf); n < len(wire.buf) {
-		go s.writeRest(c, out, wire.buf[n:])
+	if n := c.tryWrite(wire); n < len(wire) {
+		go s.writeRest(c, out, wire[n:])
 		return
 	}
 	s.mu.Lock()
@@ -114,7 +114,7 @@ func (s *sender) writeHere() {
 func (s *sender) writeAll() {
 	c, out := s.take()
 	s.mu.Unlock()
-	ok := s.write(c, c.encode(&out))
+	ok := s.write(c, &out)
 	s.mu.Lock()
 	s.done(&out, ok)
 	s.goOn()
@@ -122,7 +122,7 @@ func (s *sender) writeAll() {
 
 // writeRest writes what the connection did not take from writeHere.
 func (s *sender) writeRest(c *link, out batch, rest []byte) {
-	ok := s.write(c, &batch{buf: rest})
+	ok := s.transmit(c, &batch{buf: rest})
 	s.mu.Lock()
 	s.done(&out, ok)
 	s.goOn()
@@ -165,10 +165,25 @@ func (s *sender) rest() {
 	}
 }
 
-// write writes a batch and says in between that it goes on. If it fails the
-// connection is closed, which its reader notices: the batch is lost, and the
-// peer starts anew.
+// write writes a batch. With CURVE it is sealed a stretch at a time, so that
+// the other side opens one while the next is sealed.
 func (s *sender) write(c *link, out *batch) bool {
+	if c.sealer == nil {
+		return s.transmit(c, out)
+	}
+	ok := true
+	out.each(func(flags byte, body []byte) {
+		if ok && c.seal(flags, body) >= writeChunk {
+			ok = s.transmit(c, &batch{buf: c.takeSealed()})
+		}
+	})
+	return ok && s.transmit(c, &batch{buf: c.takeSealed()})
+}
+
+// transmit writes what goes over the wire and says in between that it goes
+// on. If it fails the connection is closed, which its reader notices: the
+// batch is lost, and the peer starts anew.
+func (s *sender) transmit(c *link, out *batch) bool {
 	pieces := out.pieces(c.pieces[:0], writeChunk)
 	defer func() { clear(c.pieces[:cap(c.pieces)]) }()
 	c.pieces = pieces

@@ -28,6 +28,11 @@ s_start (party_t *self)
     char name [16];
     snprintf (name, sizeof name, "%d", self->number);
     self->node = zyre_new (name);
+    if (request.curve) {
+        zcert_t *cert = zcert_new ();
+        zyre_set_zcert (self->node, cert);
+        zcert_destroy (&cert);
+    }
     if (!s_configure (self))
         return false;
     zyre_join (self->node, GROUP);

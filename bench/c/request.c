@@ -45,6 +45,7 @@ request_parse (const char *line)
     request.total = s_number (line, "total");
     request.port = s_number (line, "port");
     request.idle = s_number (line, "idle");
+    request.curve = s_number (line, "curve");
     request.size = s_number (line, "size");
     request.shout = s_number (line, "shout");
     request.window = s_number (line, "window");

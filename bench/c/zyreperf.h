@@ -33,7 +33,7 @@ typedef struct {
     char doing [16];
     int first, nodes, total, port;
     char interface [64], hub [128];
-    int idle;
+    int idle, curve;
     size_t size;
     int shout;
     uint64_t window, every, max;

@@ -36,6 +36,7 @@ type Request struct {
 	Hub       string `json:"hub,omitempty"`       // gossip endpoint, which party 0 binds; "": beacons
 	Idle      bool   `json:"idle,omitempty"`      // the parties only meet and stay
 	Groups    int    `json:"groups,omitempty"`    // that each party joins besides
+	Curve     bool   `json:"curve,omitempty"`     // each party has a certificate
 
 	// Meet.
 	Addrs []string `json:"addrs,omitempty"` // of all parties, where they have one

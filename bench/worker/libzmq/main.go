@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,15 +26,16 @@ func main() {
 // party 0 has a DEALER for each other; the others have a ROUTER.
 type party struct {
 	router   *zmq4.Socket
-	endpoint string
+	endpoint string // with CURVE and the public key behind a space
 	sender   []byte // identity of party 0 at the router
 
 	dealers []*zmq4.Socket
 	turn    int
+	curve   bool
 }
 
 func open(number int, req *protocol.Request) (*party, error) {
-	p := &party{}
+	p := &party{curve: req.Curve}
 	if number == 0 {
 		return p, nil
 	}
@@ -41,11 +43,36 @@ func open(number int, req *protocol.Request) (*party, error) {
 	if p.router, err = zmq4.NewSocket(zmq4.ROUTER); err != nil {
 		return nil, err
 	}
+	key := ""
+	if p.curve {
+		if key, err = serveCurve(p.router); err != nil {
+			return nil, err
+		}
+	}
 	if err := p.router.Bind("tcp://127.0.0.1:*"); err != nil {
 		return nil, err
 	}
-	p.endpoint, err = p.router.GetLastEndpoint()
+	endpoint, err := p.router.GetLastEndpoint()
+	p.endpoint = strings.TrimSpace(endpoint + " " + key)
 	return p, err
+}
+
+// serveCurve gives a listener new keys and returns the public one.
+func serveCurve(s *zmq4.Socket) (public string, err error) {
+	public, secret, err := zmq4.NewCurveKeypair()
+	if err != nil {
+		return "", err
+	}
+	return public, s.ServerAuthCurve("global", secret)
+}
+
+// dialCurve gives a connection new keys, and that of the other side.
+func dialCurve(s *zmq4.Socket, server string) error {
+	public, secret, err := zmq4.NewCurveKeypair()
+	if err != nil {
+		return err
+	}
+	return s.ClientAuthCurve(server, public, secret)
 }
 
 func (p *party) Addr() string { return p.endpoint }
@@ -59,7 +86,13 @@ func (p *party) Meet(addrs []string, _ time.Time) (time.Time, error) {
 		if err != nil {
 			return time.Time{}, err
 		}
-		if err := dealer.Connect(addr); err != nil {
+		endpoint, key, _ := strings.Cut(addr, " ")
+		if p.curve {
+			if err := dialCurve(dealer, key); err != nil {
+				return time.Time{}, err
+			}
+		}
+		if err := dealer.Connect(endpoint); err != nil {
 			return time.Time{}, err
 		}
 		p.dealers = append(p.dealers, dealer)

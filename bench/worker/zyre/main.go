@@ -43,7 +43,15 @@ type party struct {
 }
 
 func open(number int, req *protocol.Request) (*party, error) {
-	node, err := zyre.New(strconv.Itoa(number), options(number, req)...)
+	opts := options(number, req)
+	if req.Curve {
+		cert, err := zyre.NewCert()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, zyre.WithCert(cert))
+	}
+	node, err := zyre.New(strconv.Itoa(number), opts...)
 	if err != nil {
 		return nil, err
 	}

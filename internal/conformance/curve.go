@@ -55,6 +55,7 @@ func curve(m *mesh) {
 	msg := frames("secret", "", "\x00", string(make([]byte, 1<<20)), "tail")
 	m.ok(c.Whisper(nodes[0].UUID(), msg...), "whisper")
 	nodes[0].expect(c.event(zyre.Whisper, "", msg...))
+	m.talk(nodes[1], c, 5000)
 	m.apart(nodes)
 	m.apart(plain)
 }

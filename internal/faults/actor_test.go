@@ -45,6 +45,10 @@ type actor struct {
 
 	talking, hearing sync.WaitGroup
 
+	// speaking is held from when a message gets its number until it is sent:
+	// what nudges comes while another goroutine still talks.
+	speaking sync.Mutex
+
 	mu      sync.Mutex
 	life    *history.Life
 	mode    Mode
@@ -180,6 +184,8 @@ func (a *actor) body(m history.Message) []byte {
 }
 
 func (a *actor) shout() {
+	a.speaking.Lock()
+	defer a.speaking.Unlock()
 	a.mu.Lock()
 	m := a.life.Shouting()
 	a.mu.Unlock()
@@ -188,6 +194,8 @@ func (a *actor) shout() {
 
 // whisper sends to one of the peers.
 func (a *actor) whisper(turn int) {
+	a.speaking.Lock()
+	defer a.speaking.Unlock()
 	a.mu.Lock()
 	view := a.life.View()
 	if len(view) == 0 {

@@ -226,13 +226,14 @@ func (in *inbound) partial() bool {
 // takeRoom keeps count of what a peer's message takes until it is whole, and
 // reports whether there is room for more of it.
 func (in *inbound) takeRoom() bool {
-	in.rd.SetThrifty(in.pr.unfinished.tight())
 	there, room := in.rd.Partial()
 	if in.begun {
 		before := in.length + len(in.slab[in.first:])*frameOverhead
 		there, room = there+before, room+before
 	}
-	return in.pr.unfinished.take(in, there, room)
+	ok := in.pr.unfinished.take(in, there, room)
+	in.rd.SetThrifty(in.pr.unfinished.tight())
+	return ok
 }
 
 // frameOverhead is what a frame costs in a slab.

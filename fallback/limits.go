@@ -26,7 +26,7 @@ const (
 
 	// New peers that an address may announce: so many at once, then so many
 	// a second. A beacon is easily forged, and each makes the node connect.
-	sourceBurst, sourceRate = 512, 64
+	sourceBurst, sourceRate = 384, 64
 	maxSources              = 1024
 
 	// Dials to where no connection was made before, of all sources together:

@@ -11,7 +11,7 @@ import (
 // Each peer has a share beside that, so that small ones never wait.
 const (
 	freeUnfinished  = 4 << 20     // bytes, up to which every message goes on
-	slowUnfinished  = 6 << 20     // and up to which those that wait for their turn get on a little
+	slowUnfinished  = 5 << 20     // and up to which those that wait for their turn get on a little
 	unfinishedShare = 16 << 10    // of each peer, not counted
 	turnTime        = time.Second // to show that a message gets on
 	leastProgress   = 64 << 10    // bytes in that time
@@ -106,7 +106,7 @@ func (u *unfinished) choose() {
 }
 
 // tight tells whether memory is about to become scarce.
-func (u *unfinished) tight() bool { return u.sum.Load() > freeUnfinished/2 }
+func (u *unfinished) tight() bool { return u.sum.Load() > freeUnfinished*3/4 }
 
 // await waits until a connection may read on.
 func (u *unfinished) await(in *inbound) error {

@@ -85,6 +85,7 @@ func (s *Scene) Client() (*Conn, error) {
 	c, err := s.dialTo(s.Addr, s.Hub)
 	if err == nil {
 		c.Send(Greeting(1, "NULL"), Ready("DEALER", nil))
+		c.readHandshake()
 	}
 	return c, err
 }

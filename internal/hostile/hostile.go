@@ -60,6 +60,10 @@ type Scene struct {
 	Addr  netip.Addr // the attacker's own
 	Other netip.Addr // another one of the attacker
 
+	// Onward says to go on where the victim does not hang up as it should,
+	// and not to wait for it for long: it is only to be seen what it bears.
+	Onward bool
+
 	mu   sync.Mutex
 	open []io.Closer
 }

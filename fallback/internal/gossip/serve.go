@@ -19,6 +19,10 @@ const (
 	maxHalfOpen = 256 // that have not shaken hands; the oldest goes first
 )
 
+// soundLife is how long a connection to a hub must last for the hub to be
+// sound. To others it is made ever more rarely.
+const soundLife = 5 * time.Second
+
 // accept serves the clients of a hub.
 func (g *Gossip) accept(listener net.Listener) {
 	for {
@@ -49,7 +53,7 @@ func (g *Gossip) connect(hub Hub) {
 			conn.Close()
 		} else {
 			g.serve(l, g.cfg.Client(hub), "gossip hub gone")
-			if l.ready {
+			if l.ready && time.Since(l.since) > soundLife {
 				failures = 0
 			}
 		}

@@ -11,7 +11,7 @@ const (
 	maxChunk = 128 << 10 // what a busy one reads at a time
 	ownFrame = 8 << 10   // from this size on a frame has a buffer of its own
 	maxAhead = 256 << 10 // allocated at most before the bytes are there
-	minAhead = 16 << 10  // and that by a thrifty reader
+	minAhead = 64 << 10  // and that by a thrifty reader
 
 	// afterOwn is read behind such a frame, to see whether the next is one
 	// too: what is read of it into buf must be copied.
@@ -174,9 +174,18 @@ func (r *Reader) grow() error {
 	more := make([]byte, min(afterOwn, r.ownSize-len(r.own)))
 	n, err := r.src.Read(more)
 	if n > 0 {
-		r.own = append(append(buffer.Get(r.grown())[:0], r.own...), more[:n]...)
+		r.own = append(append(r.room(r.grown()), r.own...), more[:n]...)
 	}
 	return readError(n, err)
+}
+
+// room returns an empty buffer of that size. A thrifty reader takes none that
+// would be kept when it is done.
+func (r *Reader) room(size int) []byte {
+	if r.thrifty {
+		return make([]byte, 0, size)
+	}
+	return buffer.Get(size)[:0]
 }
 
 // readError is the error of a read that brought nothing.

@@ -216,7 +216,7 @@ func Run(t *testing.T, a, b Factory) {
 	for _, tt := range churnTests {
 		t.Run(tt.name, func(t *testing.T) { tt.run(newMesh(t, a, b)) })
 	}
-	roles := slices.Concat(gossipTests, curveTests, electionTests)
+	roles := slices.Concat(gossipTests, curveTests, captureTests, electionTests)
 	if a.Name != b.Name {
 		roles = inTurn(roles)
 	}

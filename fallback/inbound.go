@@ -360,6 +360,9 @@ func (in *inbound) newSlab() {
 
 // message acts on one message of the peer.
 func (in *inbound) message(head []byte, content [][]byte) error {
+	if seq, ok := zre.Whisper(head); ok && in.peer != nil {
+		return in.whisper(seq, content)
+	}
 	m, err := zre.Parse(head)
 	if err != nil {
 		return in.unread(err)
@@ -371,25 +374,32 @@ func (in *inbound) message(head []byte, content [][]byte) error {
 		in.pr.strayed(in)
 		return nil
 	}
-	p := in.peer
-	if !p.nextIs(m.Seq) {
+	if m.Kind == zre.KindWhisper {
+		return in.whisper(m.Seq, content)
+	}
+	if !in.peer.nextIs(m.Seq) {
 		return errSequence
 	}
 	in.heard = true
-	switch m.Kind {
-	case zre.KindWhisper:
-		in.content(in.event(Whisper), content)
-		return nil
-	case zre.KindShout:
+	switch {
+	case m.Kind == zre.KindShout:
 		ev := in.event(Shout)
 		ev.Group = in.groupName(m.Group)
 		in.content(ev, content)
 		return nil
-	}
-	if len(content) > 0 {
+	case len(content) > 0:
 		return errExtra
 	}
-	return in.protocol(p, m)
+	return in.protocol(in.peer, m)
+}
+
+func (in *inbound) whisper(seq uint16, content [][]byte) error {
+	if !in.peer.nextIs(seq) {
+		return errSequence
+	}
+	in.heard = true
+	in.content(in.event(Whisper), content)
+	return nil
 }
 
 // unread decides what follows from a message that cannot be read.

@@ -228,8 +228,7 @@ func (b *inbox) pop(ev *Event) bool {
 		b.readMu.Unlock()
 		return false
 	}
-	next := &b.ready[b.next]
-	*ev, *next = *next, Event{} // its frames are the caller's now
+	*ev = b.ready[b.next]
 	b.next++
 	more := b.next < len(b.ready)
 	b.readMu.Unlock()
@@ -248,14 +247,16 @@ func (b *inbox) take() bool {
 	if full {
 		b.room.Broadcast()
 	}
+	clear(b.ready) // their frames are the application's now
+	b.ready, b.next = b.ready[:0], 0
 	if b.closed || len(b.events) == 0 {
 		return false
 	}
-	empty := b.ready[:0]
+	empty := b.ready
 	if cap(empty) > maxIdleEvents && len(b.events) < maxIdleEvents/4 {
 		empty = nil
 	}
-	b.ready, b.next = b.events, 0
+	b.ready = b.events
 	b.taken = b.bytes
 	b.events, b.bytes = empty, 0
 	return true

@@ -20,11 +20,17 @@ func FuzzParse(f *testing.F) {
 	addFrames(f)
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		m, err := Parse(frame)
+		if seq, ok := Whisper(frame); ok && (err != nil || m.Kind != KindWhisper || m.Seq != seq) {
+			t.Fatalf("a WHISPER with number %d for one, %+v, %v for the other", seq, m, err)
+		}
 		if err != nil {
 			if !reflect.DeepEqual(m, Message{}) {
 				t.Fatalf("%+v beside %v", m, err)
 			}
 			return
+		}
+		if _, ok := Whisper(frame); !ok && m.Kind == KindWhisper && len(frame) == HeaderSize {
+			t.Fatal("a WHISPER that is not taken for one")
 		}
 		back := encode(m)
 		if m.Kind != KindHello && !strings.HasPrefix(string(frame), string(back)) {

@@ -81,6 +81,15 @@ func IsContent(frame []byte) bool {
 	return len(frame) >= HeaderSize && (Kind(frame[2]) == KindWhisper || Kind(frame[2]) == KindShout)
 }
 
+// Whisper is Parse for nearly every message: it returns the sequence number of
+// a WHISPER, and false for what Parse must look at.
+func Whisper(frame []byte) (seq uint16, ok bool) {
+	if len(frame) != HeaderSize || binary.BigEndian.Uint32(frame) != signature<<16|uint32(KindWhisper)<<8|version {
+		return 0, false
+	}
+	return binary.BigEndian.Uint16(frame[SeqOffset:]), true
+}
+
 // Message is a decoded first frame. Group and ID are parts of that frame,
 // not copies: they are valid as long as its bytes are.
 type Message struct {
@@ -96,8 +105,8 @@ type Message struct {
 // them. Parse does not allocate.
 func Parse(frame []byte) (Message, error) {
 	m, err := parseHeader(frame)
-	if err != nil || m.Kind == KindWhisper {
-		return m, err
+	if err != nil {
+		return Message{}, err
 	}
 	r := reader{rest: frame[HeaderSize:]}
 	switch m.Kind {

@@ -105,9 +105,9 @@ func (pr *presence) tryGreet(in *inbound, h *zre.Hello, at place) (p, rival *pee
 		// The key of a candidate is hearsay, this one is proved.
 		pr.remove(p, "its key is another")
 		p = nil
-	case p.origin == fromGossip && !p.dialled && p.at != at:
-		// A tuple has one address for everybody, this one is for us.
-		pr.remove(p, "it is at another of its addresses")
+	case p.origin != fromUser && !p.dialled && p.at != at:
+		// Hearsay, or an address that it had: nothing has come of it yet.
+		pr.remove(p, "it says that it is elsewhere")
 		p = nil
 	}
 	holder := pr.byEndpoint[at.endpoint]

@@ -18,9 +18,11 @@ var interfaceTests = []test{
 	{"NamedInterfaces", func(m *mesh) { m.severalNetworks("eth1", "eth0") }},
 	{"InterfaceComesAndGoes", interfaceComesAndGoes},
 	{"AddressChanges", addressChanges},
+	{"SecondNetworkTakesOver", secondNetworkTakesOver},
 	{"LinkLocal", linkLocal},
 	{"DualStack", dualStack},
 	{"DualStackAddresses", dualStackAddresses},
+	{"DualStackLater", dualStackLater},
 	{"GossipOnEveryInterface", gossipOnEveryInterface},
 	{"GossipHubOnEveryInterface", gossipHubOnEveryInterface},
 	{"GossipAddressChanges", gossipAddressChanges},
@@ -81,6 +83,26 @@ func stateOf(n *node) string {
 	return text.String()
 }
 
+// whereIs returns the address at which a node knows a peer.
+func (m *mesh) whereIs(n, peer *node) (at netip.Addr) {
+	m.Helper()
+	if p, ok := n.Peer(peer.UUID()); ok {
+		at = m.addrOf(p.Endpoint)
+	}
+	return at
+}
+
+// finds waits until a node knows a peer at this address, which it may have
+// known at another before, and lets them talk.
+func (m *mesh) finds(n, peer *node, at netip.Addr) {
+	m.Helper()
+	m.eventually(fmt.Sprintf("%s knows %s at %v", n.Name(), peer.Name(), at), func() bool { return m.whereIs(n, peer) == at })
+	m.ok(n.Whisper(peer.UUID(), mark), "whisper")
+	peer.await(zyre.Whisper, n.UUID())
+	m.ok(peer.Whisper(n.UUID(), mark), "whisper")
+	n.await(zyre.Whisper, peer.UUID())
+}
+
 // knows checks who the peers of a node are, no more and no less.
 func (m *mesh) knows(n *node, peers ...*node) {
 	m.Helper()
@@ -126,6 +148,9 @@ func (m *mesh) severalNetworks(names ...string) {
 	m.talk(b, both, 10)
 	m.knows(a, both)
 	m.knows(b, both)
+	if state := stateOf(both); strings.Contains(state, "172.17.") || strings.Contains(state, "docker") {
+		m.Errorf("it is announced to containers: %s", state)
+	}
 }
 
 // interfaceComesAndGoes: a node on every interface meets who is behind a new
@@ -171,15 +196,7 @@ func addressChanges(m *mesh) {
 		moves.SetAddr(netip.MustParseAddr(addr))
 		c := m.on(h, Options{})
 		b.await(zyre.Enter, c.UUID())
-		m.eventually("the newcomer knows where the node is", func() bool {
-			p, ok := c.Peer(b.UUID())
-			return ok && m.addrOf(p.Endpoint) == moves.Addr()
-		})
-		m.ok(c.Whisper(b.UUID(), mark), "whisper")
-		b.await(zyre.Whisper, c.UUID())
-		m.ok(b.Whisper(c.UUID(), mark), "whisper")
-		c.await(zyre.Whisper, b.UUID())
-
+		m.finds(c, b, moves.Addr())
 		a.await(zyre.Exit, b.UUID())
 		b.await(zyre.Exit, a.UUID())
 		m.enters(a, b, moves.Addr())
@@ -190,6 +207,38 @@ func addressChanges(m *mesh) {
 		b.await(zyre.Exit, c.UUID())
 		m.talk(a, b, 10)
 	}
+}
+
+// secondNetworkTakesOver: nodes that share two networks are one peer for each
+// other, and lose each other for no longer than the timeouts when the network
+// fails over which they are connected.
+func secondNetworkTakesOver(m *mesh) {
+	f, ok := m.able(several)
+	if !ok {
+		return
+	}
+	lab := netlab.New(m)
+	h1, h2 := lab.Host("h1"), lab.Host("h2")
+	p1, p2 := lab.Connect(h1, h2)
+	o := soon
+	o.Interfaces = []string{"*"}
+	a, b := m.by(f, h1, o), m.by(f, h2, o)
+	m.meet(a, b)
+	m.talk(a, b, 10)
+	m.knows(a, b)
+	m.knows(b, a)
+	// Each may have found the other on another network, so one has to go
+	// over which they are connected at least one way.
+	at, failing, left := m.whereIs(a, b), p2.Name, [2]netip.Addr{h1.Addr(), h2.Addr()}
+	if at == h2.Addr() {
+		failing, left = "eth0", [2]netip.Addr{p1.Addr, p2.Addr}
+	}
+	h2.IP("link set down dev " + failing)
+	a.await(zyre.Exit, b.UUID())
+	b.await(zyre.Exit, a.UUID())
+	m.enters(a, b, left[1])
+	m.enters(b, a, left[0])
+	m.talk(a, b, 10)
 }
 
 // linkLocal: nodes meet that have IPv6 link-local addresses and no other.
@@ -223,8 +272,28 @@ func dualStack(m *mesh) {
 
 // dualStackAddresses: the same with an address of each version.
 func dualStackAddresses(m *mesh) {
-	lo := netip.MustParseAddr("fe80::77:ff:fe00:1").String()
-	m.bothVersions(Options{Interfaces: []string{"10.77.0.1", lo}}, Options{Interface: "eth0"})
+	first := []string{"10.77.0.1", "fe80::77:ff:fe00:1"} // of the lab's first host
+	m.bothVersions(Options{Interfaces: first}, Options{Interface: "eth0"})
+}
+
+// dualStackLater: a node of both IP versions starts where there is only one.
+func dualStackLater(m *mesh) {
+	o := Options{Interface: "eth0", DualStack: true}
+	f, ok := m.able(o)
+	if !ok {
+		return
+	}
+	lab := netlab.New(m)
+	h1, h4, h6 := lab.Host("both"), lab.Host("four"), lab.Host("six")
+	h1.IP("-6 address flush dev eth0")
+	h6.IP("-4 address flush dev eth0")
+	both, four, six := m.by(f, h1, o), m.on(h4, Options{}), m.on(h6, ipv6)
+	m.meet(both, four)
+	m.talk(both, four, 10)
+	h1.IP("address add fe80::77/64 dev eth0 nodad")
+	both.await(zyre.Enter, six.UUID())
+	m.finds(six, both, netip.MustParseAddr("fe80::77"))
+	m.talk(both, four, 10)
 }
 
 func (m *mesh) bothVersions(first, second Options) {
@@ -236,7 +305,8 @@ func (m *mesh) bothVersions(first, second Options) {
 	lab := netlab.New(m)
 	h1, h2, h4, h6 := lab.Host("both"), lab.Host("both too"), lab.Host("four"), lab.Host("six")
 	both, twin := m.by(f, h1, first), m.by(f, h2, second)
-	four, six := m.on(h4, Options{}), m.on(h6, ipv6)
+	// With IPv6 libzyre hears broadcasts of IPv4 too.
+	four, six := m.on(h4, Options{}), m.by(f, h6, ipv6.on("eth0"))
 	m.meet(both, twin)
 	for _, n := range []*node{both, twin} {
 		m.enters(n, four, h4.Addr())

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gozyre/zyre/fallback/internal/beacon"
 	"github.com/gozyre/zyre/fallback/internal/zre"
 	"github.com/gozyre/zyre/internal/hostile"
 	"github.com/gozyre/zyre/internal/netif"
@@ -32,6 +33,58 @@ func (c *caller) call(word string) *wire {
 	return w
 }
 
+// withoutNetwork is a node that hears and can dial nobody.
+func withoutNetwork(t *testing.T) (*Node, *presence) {
+	t.Helper()
+	node, err := New(testConfig("node", 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pr := newPresence(node, node.UUID(), nil)
+	pr.port, pr.links = 2000, []netif.Link{{Addr: netip.MustParseAddr("127.0.0.1")}}
+	pr.dials = make(chan struct{}) // nothing is ever dialled
+	node.pr.Store(pr)
+	return node, pr
+}
+
+// TestHelloSaysWhere: a node that was found at an address where it was not
+// reached is dialled where it says that it is, unless the user has said where.
+func TestHelloSaysWhere(t *testing.T) {
+	id, elsewhere := UUID{7}, netip.MustParseAddrPort("127.0.0.9:3000")
+	for name, tt := range map[string]struct {
+		find func(*Node, *presence) error
+		want string
+	}{
+		"by nobody": {func(*Node, *presence) error { return nil }, "tcp://127.0.0.1:3000"},
+		"by beacon": {func(_ *Node, pr *presence) error {
+			pr.sighted(beacon.Sighting{Beacon: zre.Beacon{UUID: id, Port: elsewhere.Port()}, From: elsewhere})
+			return nil
+		}, "tcp://127.0.0.1:3000"},
+		"by gossip": {func(_ *Node, pr *presence) error {
+			pr.gossiped(hexID(id), "tcp://"+elsewhere.String())
+			return nil
+		}, "tcp://127.0.0.1:3000"},
+		"by the user": {func(n *Node, _ *presence) error {
+			return n.RequirePeer(id, "tcp://"+elsewhere.String(), "")
+		}, "tcp://127.0.0.9:3000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				node, pr := withoutNetwork(t)
+				defer node.Close()
+				if err := tt.find(node, pr); err != nil {
+					t.Fatal(err)
+				}
+				c := &caller{pr, id}
+				defer c.call("word").Close()
+				if p, ok := node.Peer(id); !ok || p.Endpoint != tt.want {
+					t.Errorf("it is %+v, not at %s", p, tt.want)
+				}
+			})
+		})
+	}
+}
+
 // TestLaterConnectionCounts: a connection broke at the end of the node that
 // opened it, which said HELLO on another. What it had said on the first must
 // not come in later than what it says now. The HELLOs wait for each other, as
@@ -39,14 +92,7 @@ func (c *caller) call(word string) *wire {
 func TestLaterConnectionCounts(t *testing.T) {
 	for range 20 { // who waits until the same instant goes on in any order
 		synctest.Test(t, func(t *testing.T) {
-			node, err := New(testConfig("node", 0))
-			if err != nil {
-				t.Fatal(err)
-			}
-			pr := newPresence(node, node.UUID(), nil)
-			pr.port, pr.links = 2000, []netif.Link{{Addr: netip.MustParseAddr("127.0.0.1")}}
-			pr.dials = make(chan struct{}) // nothing is ever dialled
-			node.pr.Store(pr)
+			node, pr := withoutNetwork(t)
 			defer node.Close()
 
 			c := &caller{pr, UUID{7}}

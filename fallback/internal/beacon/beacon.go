@@ -2,8 +2,9 @@
 // others: the discovery of ZRE (RFC 36).
 //
 // An [Announcer] has one sending socket for each link (sender.go), which it
-// rebuilds as interfaces come, go and change (follow.go), and a part in a
-// receiving socket that all announcers of the process share (receiver.go).
+// rebuilds as interfaces come, go and change (follow.go), and for each IP
+// version a part in a receiving socket that all announcers of the process
+// share (receiver.go).
 //
 // Beacons are heard from every interface, as by libzyre; only sending is tied
 // to links. The exception is a node that announces only on loopback: it hears

@@ -191,7 +191,7 @@ func (b *besieged) hasHub() bool {
 
 // lastWords is what the C libraries have said at the end.
 func (b *besieged) lastWords() string {
-	for _, line := range strings.Split(b.log.String(), "\n") {
+	for line := range strings.Lines(b.log.String()) {
 		if i := strings.Index(line, "Assertion"); i >= 0 {
 			return strings.TrimSpace(strings.ReplaceAll(line[i:], "|", "/"))
 		}

@@ -194,8 +194,8 @@ func TestLoansAndManyReaders(t *testing.T) {
 				cancel()
 				switch {
 				case err == nil && ev.Kind == Whisper:
+					answered.Add(1) // before the answer, after which it is looked at
 					b.Whisper(ev.Peer, ev.Msg...)
-					answered.Add(1)
 				case errors.Is(err, context.DeadlineExceeded):
 				case err != nil:
 					return

@@ -26,9 +26,9 @@ var errStalled = errors.New("its message does not get on, and others wait")
 // sees that they are taken. While anybody waits, a message that does not get
 // on is given up, and its peer with it.
 type unfinished struct {
-	pr  *presence
-	sum atomic.Int64 // bytes of all, with the first
-	any atomic.Bool  // somebody waits or is first
+	pr      *presence
+	sum     atomic.Int64 // bytes of all, with the first
+	crowded atomic.Bool  // somebody waits or is first
 
 	mu      sync.Mutex
 	first   *inbound // goes on whatever the sum is
@@ -61,7 +61,7 @@ func (u *unfinished) take(in *inbound, there, room int) bool {
 	in.part.room.Store(int64(room))
 	done := int64(there) < in.part.there.Swap(int64(there)) || room == 0
 	sum := u.sum.Add(int64(room - had))
-	if (done || room < had) && u.any.Load() {
+	if (done || room < had) && u.crowded.Load() {
 		u.pass(in, done)
 	}
 	return room == 0 || sum <= freeUnfinished || u.isFirst(in)
@@ -86,7 +86,7 @@ func (u *unfinished) pass(in *inbound, done bool) {
 			notify(wake)
 		}
 	}
-	u.any.Store(u.first != nil || len(u.waiting) > 0)
+	u.crowded.Store(u.first != nil || len(u.waiting) > 0)
 }
 
 // choose makes the one first that waits and is known longest, if none is;
@@ -142,7 +142,7 @@ func (u *unfinished) enqueue(in *inbound) <-chan struct{} {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.waiting[in] = wake
-	u.any.Store(true)
+	u.crowded.Store(true)
 	u.choose()
 	if u.sum.Load() <= freeUnfinished {
 		notify(wake)

@@ -88,7 +88,7 @@ int zg_inbox_fd (zg_node *node);
 uint32_t zg_drain (zg_node *node, int patient);
 void zg_release (zg_node *node);
 
-// For the other C files.
+// Signals, for the other C files.
 void zg_block_signals (sigset_t *old);
 void zg_restore_signals (const sigset_t *old);
 

@@ -20,7 +20,8 @@ import (
 // can end the next one early or keep it from ending. Here it is remembered
 // who has sent what, messages of another wave than the current one are
 // ignored, newcomers are told what the others were told, and an election
-// that takes too long starts over. What is sent is the same.
+// that takes too long starts over. Nodes of others that seem to have missed
+// something hear it again. What is sent is the same.
 
 // electionTimeout is when an election counts as hung. It takes milliseconds.
 const electionTimeout = 2 * time.Second
@@ -38,6 +39,8 @@ type election struct {
 	answered bool           // we told the father, or as the winner everybody
 	said     bool           // we sent LEADER
 	begun    time.Time
+
+	remind bool // the one that has ended may hang at others
 }
 
 func (e *election) running() bool { return e.wave != UUID{} }
@@ -116,7 +119,7 @@ func (pr *presence) vote(to []*peer, but *peer, kind zre.Kind, group string, id 
 // elected ends an election; mu is held.
 func (pr *presence) elected(e *election, group string, id UUID) *Event {
 	e.end()
-	e.leader = id
+	e.leader, e.remind = id, true
 	ev := Event{Kind: Leader, Peer: id, Group: group, Name: pr.node.nameOf(id)}
 	if id != pr.id {
 		p := pr.peers[id]
@@ -240,14 +243,66 @@ func (pr *presence) memberLeft(p *peer, group string) *Event {
 	return nil
 }
 
-// checkElections starts those over that do not end; mu is held.
+// checkElections helps those on that take long, and starts those over that do
+// not end; mu is held.
 func (pr *presence) checkElections(now time.Time) {
 	for group, e := range pr.elections {
-		if !e.running() || now.Sub(e.begun) < electionTimeout {
-			continue
+		var ev *Event
+		others := pr.others(group)
+		strangers := slices.DeleteFunc(slices.Clone(others), func(p *peer) bool { return p.akin })
+		age := now.Sub(e.begun)
+		switch {
+		case !e.running():
+			if e.remind && len(strangers) > 0 && pr.speaks(others) {
+				pr.remindOfLeader(strangers, group, e.leader, len(others))
+			}
+			e.remind = false
+		case len(strangers) == 0 && age >= electionTimeout, age >= strangersTimeout:
+			ev = pr.elect(group, e)
+		case e.said && age >= electionTimeout:
+			ev = pr.elected(e, group, e.wave) // some have said so before we could hear it
+		case age >= electionTimeout/4:
+			pr.repeat(strangers, group, e)
 		}
-		if ev := pr.elect(group, e); ev != nil {
+		if ev != nil {
 			pr.node.inbox.post(*ev)
 		}
 	}
+}
+
+// Nodes of others count what they are sent without asking by whom or in which
+// election. One that counts up to the number of its peers goes on, once: one
+// that waits for more than it will get is helped by hearing it again, and one
+// that goes on already is not disturbed.
+
+// strangersTimeout is when an election starts over that nodes of others take
+// part in: they would not answer the same wave again.
+const strangersTimeout = 5 * electionTimeout
+
+// repeat says again what some have not reacted to; mu is held.
+func (pr *presence) repeat(strangers []*peer, group string, e *election) {
+	for _, p := range strangers {
+		switch {
+		case e.said && !e.led[p]:
+			pr.vote([]*peer{p}, nil, zre.KindLeader, group, e.wave)
+		case !e.said && (!e.echoed[p] || p.id == e.wave):
+			pr.vote([]*peer{p}, nil, zre.KindElect, group, e.wave)
+		}
+	}
+}
+
+// remindOfLeader tells who leads as often as everybody together would have
+// told it; who knows ignores it; mu is held.
+func (pr *presence) remindOfLeader(strangers []*peer, group string, leader UUID, members int) {
+	for range members {
+		pr.vote(strangers, nil, zre.KindLeader, group, leader)
+	}
+}
+
+// speaks tells whether this node is the one of its kind that speaks for all in
+// a group: the one with the lowest UUID; mu is held.
+func (pr *presence) speaks(others []*peer) bool {
+	return !slices.ContainsFunc(others, func(p *peer) bool {
+		return p.akin && bytes.Compare(p.id[:], pr.id[:]) < 0
+	})
 }

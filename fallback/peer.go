@@ -67,6 +67,7 @@ type peer struct {
 	beaconed  bool       // it was found by its beacon, or could be
 	checked   bool       // somebody is waiting for a sign of life
 	failures  int        // dials in a row that failed, over incarnations
+	akin      bool       // it is a node of this package
 }
 
 // epoch is what signs of life are counted from. It has a reading of the

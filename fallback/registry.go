@@ -153,7 +153,8 @@ func (pr *presence) down(p *peer) {
 // connected is told that a dial succeeded. It gives the connection to the
 // sender, with a HELLO if the peer has not had one.
 func (pr *presence) connected(p *peer, c *link, remote zmtp.Remote) bool {
-	if strings.Contains(remote.Properties, ownProperty+" ") {
+	akin := strings.Contains(remote.Properties, ownProperty+" ")
+	if akin {
 		p.out.learn(wrapFull)
 	}
 	pr.mu.Lock()
@@ -161,7 +162,7 @@ func (pr *presence) connected(p *peer, c *link, remote zmtp.Remote) bool {
 	if p.gone {
 		return false
 	}
-	p.dialled, p.failures, p.local = true, 0, addrOf(c.LocalAddr())
+	p.dialled, p.failures, p.local, p.akin = true, 0, addrOf(c.LocalAddr()), akin
 	var hello []byte
 	if p.greeted {
 		pr.node.reconnects.Add(1)

@@ -83,13 +83,19 @@ func (e *electorate) theirs(candidate bool) {
 	})
 }
 
-// agree waits until all members name the leader that they must: of all
-// candidates the one with the lowest UUID.
+// agree waits until all members name the leader that they should: of all
+// candidates the one with the lowest UUID. Where a node of libzyre does not
+// hold an election, it is another that all name.
 func (e *electorate) agree() (leader int, ok bool) {
 	leader = e.first()
 	id := e.members[leader].id
 	if ok = e.follow(id); ok {
 		return leader, true
+	}
+	for i, v := range e.members {
+		if v.stand && e.allName(v.id) {
+			return i, true
+		}
 	}
 	for _, v := range e.members {
 		e.t.Logf("%s, %X, names %X as the leader, not %X", v.name, v.id[:3], v.Leader(group), id[:3])
@@ -114,7 +120,7 @@ func (e *electorate) follow(leader lab.UUID) bool {
 	defer poll.Stop()
 	late := time.After(expired + time.Second)
 	for {
-		if !slices.ContainsFunc(e.members, func(v voter) bool { return v.Leader(group) != leader }) {
+		if e.allName(leader) {
 			return true
 		}
 		select {
@@ -123,6 +129,10 @@ func (e *electorate) follow(leader lab.UUID) bool {
 			return false
 		}
 	}
+}
+
+func (e *electorate) allName(leader lab.UUID) bool {
+	return !slices.ContainsFunc(e.members, func(v voter) bool { return v.Leader(group) != leader })
 }
 
 // removeLeader lets the leader go in the way that it is told.
@@ -213,7 +223,7 @@ func TestElectionAmongOthers(t *testing.T) {
 // nodes that have just come, or after one has gone, its elections often hang
 // until another member comes, also where all nodes are its own.
 func attempt(t *testing.T, run func(*electorate) bool) {
-	const attempts = 15
+	const attempts = 6
 	for range attempts {
 		agreed := false
 		t.Run("Attempt", func(t *testing.T) { agreed = run(newElectorate(t)) })
@@ -222,6 +232,36 @@ func attempt(t *testing.T, run func(*electorate) bool) {
 		}
 	}
 	t.Fatalf("no agreement in %d attempts", attempts)
+}
+
+// Groups of libzyre alone often fail to agree. With nodes of ours among them,
+// which say again what some have missed, they do so more rarely: counted over
+// groups that come together and then lose their leader as often as there is
+// another, and with one allowed for bad luck.
+func TestElectionsAreNoWorseWithOurs(t *testing.T) {
+	const groups = 3
+	alone, mixed := 0, 0
+	count := func(agreed *int, name string, members ...func(*electorate, bool)) {
+		t.Run(name, func(t *testing.T) {
+			e := newElectorate(t)
+			var join []func()
+			for _, member := range members {
+				join = append(join, func() { member(e, true) })
+			}
+			if e.assemble(join...) && e.removeLeaders(die) {
+				*agreed++
+			}
+		})
+	}
+	theirs, ours := (*electorate).theirs, (*electorate).ours
+	for range groups {
+		count(&alone, "Alone", theirs, theirs, theirs, theirs)
+		count(&mixed, "Mixed", theirs, ours, theirs, ours)
+	}
+	t.Logf("of %d groups %d agreed without nodes of ours, and %d with them", groups, alone, mixed)
+	if mixed+1 < alone {
+		t.Error("with nodes of ours fewer groups agreed")
+	}
 }
 
 // Nobody stands, so nobody is elected: the group works without.

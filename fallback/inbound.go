@@ -88,7 +88,7 @@ func (in *inbound) run() {
 
 func (in *inbound) end(err error) {
 	in.conn.Close()
-	in.holdAsStranger(0)
+	in.release()
 	in.pr.unfinished.take(in, 0, 0)
 	if in.part.stalled.Load() {
 		err = errStalled
@@ -206,6 +206,12 @@ func (in *inbound) holdAsStranger(held int) error {
 		return errCrowd
 	}
 	return nil
+}
+
+// release gives back what it has held as a stranger.
+func (in *inbound) release() {
+	in.pr.strangers.Add(-int64(in.held))
+	in.held = 0
 }
 
 // partial tells whether a message has begun and is not whole yet.

@@ -236,7 +236,7 @@ func (in *inbound) resume(seq uint16) bool {
 // accept makes this the connection of the peer.
 func (in *inbound) accept(p *peer) {
 	in.peer = p
-	in.holdAsStranger(0)
+	in.release()
 	in.conn.SetDeadline(time.Time{})
 	in.rd.SetLimit(rule.MaxMessage)
 	in.heard = true

@@ -293,7 +293,7 @@ func (p *proportional) Write(b []byte) (int, error) {
 func TestListenerIsNoAmplifier(t *testing.T) {
 	node := &Self{Socket: "ROUTER", Property: "X-Test12", Listener: true}
 	whole := append(appendGreeting(nil, mechanismNull), ready("Socket-Type", "DEALER", "Identity", string(make([]byte, 17)))...)
-	for size := range len(whole) {
+	for size := range whole {
 		in := &proportional{t: t, in: &slowReader{bytes.NewReader(whole), size + 1}}
 		if _, _, err := Handshake(in, node, 1000); err != nil || in.wrote < greetingSize+50 {
 			t.Fatalf("in pieces of %d: %d bytes, %v", size+1, in.wrote, err)

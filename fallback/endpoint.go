@@ -37,7 +37,7 @@ func parsePlace(s string) (place, error) {
 	if err != nil || port == 0 {
 		return place{}, rule.Invalid("endpoint", s, "has no port of 1 to 65535")
 	}
-	addr, err := netip.ParseAddr(host)
+	addr, err := parseAddr(host)
 	if err != nil {
 		// A name, which is looked up when it is dialled.
 		return place{endpoint: s}, nil
@@ -46,6 +46,16 @@ func parsePlace(s string) (place, error) {
 		return place{}, rule.Invalid("endpoint", s, "has no address that one can connect to")
 	}
 	return tcpPlace(netip.AddrPortFrom(addr, port)), nil
+}
+
+// parseAddr reads an address. A zone has a meaning with a link-local one only;
+// with others it would hide that they are unspecified.
+func parseAddr(host string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(host)
+	if err == nil && !addr.IsLinkLocalUnicast() {
+		addr = addr.WithZone("")
+	}
+	return addr, err
 }
 
 // target is where a peer is to be reached that says in its HELLO, which came
@@ -68,7 +78,7 @@ func target(endpoint string, from netip.Addr) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	addr, err := netip.ParseAddr(host)
+	addr, err := parseAddr(host)
 	if err != nil || addr.IsLinkLocalUnicast() && addr.WithZone("") == from.WithZone("") {
 		addr = from
 	}

@@ -10,7 +10,7 @@ import (
 // makes a node connect to a port below 1024, or from the network to what is
 // inside of this host.
 func FuzzTarget(f *testing.F) {
-	for _, s := range []string{"tcp://127.0.0.1:2000", "tcp://fe80::1%eth0:2000", "tcp://[::1]:1024", "tcp://host:9999", "tcp://*:*", "ipc:///x", "inproc://x", "tcp://::ffff:1.2.3.4:1023"} {
+	for _, s := range []string{"tcp://127.0.0.1:2000", "tcp://fe80::1%eth0:2000", "tcp://[::1]:1024", "tcp://host:9999", "tcp://*:*", "ipc:///x", "inproc://x", "tcp://::%]]:2000", "tcp://::ffff:1.2.3.4:1023"} {
 		f.Add(s, true)
 		f.Add(s, false)
 	}

@@ -29,6 +29,7 @@ typedef struct {
     zg_frame *large;        // those of them that are large, in their order
     size_t larges, larges_capacity;
     size_t larges_bytes;
+    int dry;                // when the batch was taken, nothing was left behind it
 } zg_node;
 
 // What zg_configure passes on before a start. Zero means libzyre's default.
@@ -85,6 +86,7 @@ void zg_gossip_unpublish (zg_node *node, const char *uuid);
 int zg_send (zg_node *node, int shout, const uint8_t *target,
              const uint8_t *data, size_t size, int packed, int settle);
 int zg_inbox_fd (zg_node *node);
+void zg_linger (int fd, int milliseconds);
 uint32_t zg_drain (zg_node *node, int patient);
 void zg_release (zg_node *node);
 

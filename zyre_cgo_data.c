@@ -4,6 +4,7 @@
 // that is received.
 
 #include <zyre.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,15 @@ zg_inbox_fd (zg_node *node)
     if (zmq_getsockopt (node->inbox, ZMQ_FD, &fd, &size))
         return -1;
     return fd;
+}
+
+// Waits until the inbox may have messages, for so long at most. A signal may
+// end it sooner.
+void
+zg_linger (int fd, int milliseconds)
+{
+    struct pollfd item = { .fd = fd, .events = POLLIN };
+    poll (&item, 1, milliseconds);
 }
 
 enum {
@@ -191,7 +201,8 @@ zg_drain (zg_node *node, int patient)
 {
     uint32_t messages = 0;
     zg_release (node);
-    while (messages < BATCH_MESSAGES && has_room (node)) {
+    node->dry = 0;
+    while (!node->dry && messages < BATCH_MESSAGES && has_room (node)) {
         if (take_message (node))
             messages++;
         else if (patient) {
@@ -199,7 +210,7 @@ zg_drain (zg_node *node, int patient)
             sched_yield ();
         }
         else
-            break;
+            node->dry = 1;
     }
     return messages;
 }

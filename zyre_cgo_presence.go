@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -41,9 +42,10 @@ type presence struct {
 	draining  sync.Mutex
 	collected time.Time // when this was last done
 	arrival   time.Time // and when there was something
-	events    []Event   // a buffer
-	stopped   bool      // the Stop event was collected
-	ended     bool      // c is gone
+	lingers   atomic.Bool
+	events    []Event // a buffer
+	stopped   bool    // the Stop event was collected
+	ended     bool    // c is gone
 }
 
 func newPresence(cfg *config, in *inbox, r *roster, counts *counters) (*presence, error) {

@@ -5,6 +5,7 @@ package zyre
 /*
 #cgo noescape zg_drain
 #cgo nocallback zg_drain
+#cgo nocallback zg_linger
 #include "zyre_cgo.h"
 */
 import "C"
@@ -31,17 +32,47 @@ const flowing = 50 * time.Microsecond
 func (p *presence) collect() (some bool) {
 	p.draining.Lock()
 	defer p.draining.Unlock()
+	if p.ended {
+		return false
+	}
 	now := time.Now()
 	flows := now.Sub(p.arrival) < flowing
 	p.collected = now
-	for !p.ended && !p.stopped && C.zg_drain(p.c, cBool(flows)) > 0 {
-		some = true
-		p.arrival = now
-		p.events = p.decode(p.events[:0])
-		p.in.push(p.events)
-		clear(p.events) // the inbox has them; keep nothing alive here
+	for more := true; more && !p.stopped; more = p.c.dry == 0 {
+		if C.zg_drain(p.c, cBool(flows)) > 0 {
+			some = true
+			p.arrival = now
+			p.events = p.decode(p.events[:0])
+			p.in.push(p.events)
+			clear(p.events) // the inbox has them; keep nothing alive here
+		}
+	}
+	if p.c.larges > 0 {
+		C.zg_release(p.c) // they may be many megabytes
 	}
 	return some
+}
+
+// Shortly after an event the one who waits for the next stays in a call of the
+// kernel, and is woken by it alone. Go's netpoller wakes him with the help of
+// other threads, which takes libzyre's the processor: a third of a round trip.
+const (
+	lively   = time.Millisecond
+	lingerMS = 1
+)
+
+// linger waits a moment for the socket to have something, if it had just now,
+// and reports whether it did wait.
+func (p *presence) linger(fd uintptr) bool {
+	p.draining.Lock()
+	yes := time.Since(p.arrival) < lively
+	p.draining.Unlock()
+	if yes {
+		p.lingers.Store(true)
+		C.zg_linger(C.int(fd), lingerMS)
+		p.lingers.Store(false)
+	}
+	return yes
 }
 
 // update collects on behalf of a query, and wakes the one who waits at the
@@ -52,8 +83,12 @@ func (p *presence) update() {
 	}
 }
 
-// updateEvery is update for those who ask often: it spares them most of it.
+// updateEvery is update for those who ask often: it spares them most of it,
+// and all of it where somebody waits who collects at once.
 func (p *presence) updateEvery(d time.Duration) {
+	if p.lingers.Load() {
+		return
+	}
 	p.draining.Lock()
 	due := time.Since(p.collected) > d
 	p.draining.Unlock()
@@ -84,7 +119,14 @@ func (p *presence) await(ctx context.Context) {
 }
 
 // arrived has the form that RawConn.Read wants.
-func (p *presence) arrived(uintptr) bool { return p.collect() || p.in.some() }
+func (p *presence) arrived(fd uintptr) bool {
+	for !p.collect() && !p.in.some() {
+		if !p.linger(fd) {
+			return false
+		}
+	}
+	return true
+}
 
 // interrupt ends an await. Coming late it ends the next one, which does no
 // harm.

@@ -2,6 +2,8 @@
 
 package fallback
 
-const canTryWrite = false
+const canTryWrite, canTryRead = false, false
 
 func writeNow(uintptr, []byte) int { return 0 }
+
+func readNow(uintptr, []byte) (int, bool) { return 0, false }

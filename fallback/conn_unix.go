@@ -4,7 +4,7 @@ package fallback
 
 import "syscall"
 
-const canTryWrite = true
+const canTryWrite, canTryRead = true, true
 
 // writeNow writes to a descriptor that does not block.
 func writeNow(fd uintptr, b []byte) int {
@@ -14,4 +14,11 @@ func writeNow(fd uintptr, b []byte) int {
 			return max(n, 0)
 		}
 	}
+}
+
+// readNow reads from a descriptor that does not block. again says that there
+// is nothing yet.
+func readNow(fd uintptr, b []byte) (n int, again bool) {
+	n, err := syscall.Read(int(fd), b)
+	return max(n, 0), err == syscall.EAGAIN || err == syscall.EINTR
 }

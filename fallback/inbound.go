@@ -3,7 +3,6 @@ package fallback
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 // of large reads and hands the events of a whole read to the inbox at once.
 type inbound struct {
 	pr     *presence
-	conn   net.Conn
+	conn   *line
 	from   netip.Addr // invalid for ipc and inproc
 	key    [32]byte   // with CURVE: that the peer proved
 	sealer *zmtp.Sealer
@@ -169,7 +168,7 @@ func (in *inbound) readLent() error {
 // wait sleeps while the connection is lent, and takes what came for it then.
 func (in *inbound) wait() error {
 	err := <-in.back
-	in.onLoan = false
+	in.onLoan, in.conn.lent = false, false
 	switch {
 	case errors.Is(err, errWait):
 		return nil

@@ -324,7 +324,7 @@ func (pr *presence) isClosing() bool {
 }
 
 func (pr *presence) accept(conn net.Conn) {
-	in := &inbound{pr: pr, conn: conn, from: addrOf(conn.RemoteAddr()), done: make(chan struct{}), back: make(chan error, 1)}
+	in := &inbound{pr: pr, conn: &line{Conn: conn}, from: addrOf(conn.RemoteAddr()), done: make(chan struct{}), back: make(chan error, 1)}
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
 	if pr.closing {

@@ -78,7 +78,7 @@ func unfinishedCrowd(t *testing.T, n int) (un *unfinished, crowd []*inbound) {
 	pr := newPresence(node, node.UUID(), nil)
 	for i := range n {
 		near, _ := net.Pipe()
-		in := &inbound{pr: pr, conn: near, peer: &peer{pr: pr, done: make(chan struct{}), born: time.Now().Add(time.Duration(i))}}
+		in := &inbound{pr: pr, conn: &line{Conn: near}, peer: &peer{pr: pr, done: make(chan struct{}), born: time.Now().Add(time.Duration(i))}}
 		pr.inbounds[in] = struct{}{}
 		crowd = append(crowd, in)
 	}

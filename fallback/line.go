@@ -18,8 +18,10 @@ type line struct {
 
 const (
 	watchTime = 100 * time.Microsecond // that it looks at most
-	watchMin  = 4                     // short waits in a row before it looks
-	watchMax  = 1 << 12               // the same after it has looked in vain often
+	watchPays = 40 * time.Microsecond  // what being woken costs
+	watchLong = 16                     // looks in a row that may take longer: the other side may begin to look too
+	watchMin  = 4                      // short waits in a row before it looks
+	watchMax  = 1 << 12                // the same after it has looked in vain often
 )
 
 // watch is what a line needs to look.
@@ -32,6 +34,7 @@ type watch struct {
 
 	short int // waits in a row that were
 	need  int // so many before it looks
+	long  int // looks in a row that did not pay
 }
 
 // Read is used by one goroutine at a time.
@@ -74,10 +77,10 @@ func (w *watch) read(c net.Conn, p []byte) (int, error) {
 	w.from = time.Now()
 	if w.short >= w.need {
 		if n := w.look(p); n > 0 {
-			w.need = watchMin
+			w.judge(time.Since(w.from))
 			return n, nil
 		}
-		w.short, w.need = 0, min(2*w.need, watchMax)
+		w.rarer()
 	}
 	n, err := c.Read(p)
 	if time.Since(w.from) < watchTime {
@@ -86,6 +89,22 @@ func (w *watch) read(c net.Conn, p []byte) (int, error) {
 		w.short = 0
 	}
 	return n, err
+}
+
+// judge looks at how long it took to find something. Who gets a message now
+// and then must not keep a processor busy with looking for the next.
+func (w *watch) judge(took time.Duration) {
+	if took < watchPays {
+		w.need, w.long = watchMin, 0
+		return
+	}
+	if w.long++; w.long >= watchLong {
+		w.rarer()
+	}
+}
+
+func (w *watch) rarer() {
+	w.short, w.need, w.long = 0, min(2*w.need, watchMax), 0
 }
 
 // look returns what comes in a moment, or 0. An error shows in the next read.

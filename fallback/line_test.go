@@ -60,7 +60,7 @@ func TestLineLooksWhereAnswersAreSoon(t *testing.T) {
 			t.Fatalf("it looks after %d short waits, want %d", w.need, need)
 		}
 		w.short = w.need
-		l.SetReadDeadline(time.Now().Add(2 * time.Millisecond))
+		l.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 		if _, err := l.Read(make([]byte, 8)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("nothing was sent: %v", err)
 		}
@@ -72,13 +72,28 @@ func TestLineLooksWhereAnswersAreSoon(t *testing.T) {
 		t.Errorf("it looks after %d short waits, want %d at most", w.need, watchMax)
 	}
 	// A find makes up for all that was in vain.
-	l.SetReadDeadline(time.Time{})
-	w.short = w.need
-	far.Write([]byte("c"))
-	time.Sleep(time.Millisecond)
-	l.mustRead(t, "c")
+	w.judge(0)
 	if w.need != watchMin {
 		t.Errorf("it looks after %d short waits, want %d", w.need, watchMin)
+	}
+}
+
+// A steady stream that is too slow to be worth looking for is soon left to the
+// kernel.
+func TestLineDoesNotLookForLong(t *testing.T) {
+	w := &watch{need: watchMin, short: watchMin}
+	for range watchLong - 1 {
+		w.judge(watchPays)
+	}
+	if w.short != watchMin || w.need != watchMin {
+		t.Fatalf("given up too soon: %+v", w)
+	}
+	w.judge(0) // one that pays makes up for those before
+	for range watchLong {
+		w.judge(watchPays)
+	}
+	if w.short != 0 || w.need != 2*watchMin {
+		t.Errorf("it goes on to look: %+v", w)
 	}
 }
 

@@ -69,6 +69,13 @@ func (w *wiretap) Write(b []byte) (int, error) {
 	return w.passed.Write(b)
 }
 
+// bytes returns how many have passed.
+func (w *wiretap) bytes() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.passed.Len()
+}
+
 func (w *wiretap) heard(text []byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -136,8 +143,8 @@ func (m *mesh) overheard(curve bool, texts map[string][]byte, taps []*wiretap) {
 		}
 	}
 	for i, w := range taps {
-		if w.heard([]byte("CURVE")) != curve || w.passed.Len() < 200 {
-			m.Errorf("tap %d has heard %d bytes, not a conversation", i, w.passed.Len())
+		if w.heard([]byte("CURVE")) != curve || w.bytes() < 200 {
+			m.Errorf("tap %d has heard %d bytes, not a conversation", i, w.bytes())
 		}
 	}
 }

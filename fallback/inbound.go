@@ -36,13 +36,12 @@ type inbound struct {
 	// The message that is being read.
 	head    []byte // a copy, so that it can be read over many reads
 	begun   bool
-	lent    bool     // content aliases the reader's buffer
+	aliased bool     // its content is in the reader's buffer
 	slab    [][]byte // room for the frames of many messages; slab[first:] are this one's
 	first   int
 	slabbed int    // bytes in it
 	length  int    // bytes in its frames behind the head
-	onLoan  bool   // the application reads
-	later   []byte // a command that it has read
+	later   []byte // a command that the application has read
 
 	// What the last read brought.
 	events   []Event
@@ -141,7 +140,7 @@ func (in *inbound) read(untilEntered bool) error {
 
 // fill reads once.
 func (in *inbound) fill() error {
-	if in.begun && in.lent {
+	if in.begun && in.aliased {
 		in.rd.Keep()
 	}
 	err := in.rd.Fill()
@@ -168,7 +167,7 @@ func (in *inbound) readLent() error {
 // wait sleeps while the connection is lent, and takes what came for it then.
 func (in *inbound) wait() error {
 	err := <-in.back
-	in.onLoan, in.conn.lent = false, false
+	in.conn.lent = false
 	switch {
 	case errors.Is(err, errWait):
 		return nil
@@ -245,7 +244,7 @@ func (in *inbound) cut() error {
 		switch {
 		case flags&zmtp.Command == 0:
 			err = in.frame(flags, body)
-		case in.onLoan:
+		case in.conn.lent:
 			in.later = append(in.later[:0], body...)
 			err = errNotHere
 		default:
@@ -269,7 +268,7 @@ func (in *inbound) deliver() bool {
 		return true
 	}
 	put := in.pr.node.inbox.put
-	if in.onLoan {
+	if in.conn.lent {
 		put = in.pr.node.inbox.putNow
 	}
 	events, bytes := in.events, in.bytes

@@ -72,7 +72,7 @@ func (b *inbox) lend(in *inbound) bool {
 		return false
 	}
 	l.in, l.other = in, 0
-	in.onLoan, in.conn.lent = true, true
+	in.conn.lent = true
 	b.startClock()
 	return true
 }

@@ -23,10 +23,10 @@ const (
 // frame takes one frame, and the message if it is the last.
 func (in *inbound) frame(flags byte, body []byte) error {
 	if !in.begun {
-		in.begun, in.lent, in.length = true, false, 0
+		in.begun, in.aliased, in.length = true, false, 0
 		in.head = append(in.head[:0], body...)
 	} else {
-		in.lent = in.lent || flags&zmtp.Own == 0
+		in.aliased = in.aliased || flags&zmtp.Own == 0
 		in.addContent(body)
 	}
 	limit := rule.MaxMessage + maxHello
@@ -39,7 +39,7 @@ func (in *inbound) frame(flags byte, body []byte) error {
 	if flags&zmtp.More != 0 {
 		return nil
 	}
-	if in.onLoan && !zre.IsContent(in.head) {
+	if in.conn.lent && !zre.IsContent(in.head) {
 		return errNotHere
 	}
 	return in.whole()
@@ -157,7 +157,7 @@ func (in *inbound) content(ev *Event, frames [][]byte) {
 	ev.Msg = frames
 	in.bytes += in.length
 	in.messages++
-	if in.lent {
+	if in.aliased {
 		in.rd.Keep()
 	}
 }

@@ -45,7 +45,7 @@ func BenchmarkReceive(b *testing.B) {
 			pr := newPresence(n, n.id, nil)
 			p := &peer{pr: pr, id: UUID{1}, at: tcpPlace(netip.MustParseAddrPort("127.0.0.1:2000")), out: newSender(1<<20, &pr.pace), name: "from", want: 0}
 			p.src.entered = true
-			in := &inbound{pr: pr, peer: p, rd: zmtp.NewReader(newStream(size), rule.MaxMessage)}
+			in := &inbound{pr: pr, conn: &line{}, peer: p, rd: zmtp.NewReader(newStream(size), rule.MaxMessage)}
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
 			b.SetBytes(int64(size))

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/rpc"
-	"net/rpc/jsonrpc"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,12 +12,13 @@ import (
 	"time"
 
 	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/remote"
 )
 
 // Remote is a node in a process of its own.
 type Remote struct {
 	t       testing.TB
-	client  *rpc.Client
+	client  *remote.Client
 	process *os.Process
 	killed  bool
 }
@@ -50,20 +49,10 @@ func (r *Remote) launch(command func(name string, args ...string) *exec.Cmd, ser
 	}
 	cmd := command(self, "-test.run=^"+serveTest+"$")
 	cmd.Env = append(os.Environ(), serveEnv+"="+factory)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
+	if r.client, err = remote.Start(cmd); err != nil {
 		return err
 	}
 	r.process = cmd.Process
-	r.client = jsonrpc.NewClient(stdio{stdout, stdin})
 	r.t.Cleanup(func() {
 		r.client.Close()
 		r.process.Kill() // it may be stopped, or hang
@@ -93,12 +82,12 @@ var sentinels = []error{
 }
 
 func (r *Remote) call(method string, args, reply any) error {
-	return restore(r.client.Call("Node."+method, args, reply))
+	return restore(r.client.Call(method, args, reply))
 }
 
 // restore makes the error of package zyre again out of its text.
 func restore(err error) error {
-	var text rpc.ServerError
+	var text remote.Error
 	if !errors.As(err, &text) {
 		return err
 	}

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"net/rpc"
-	"net/rpc/jsonrpc"
 	"os"
 	"time"
 
 	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/remote"
 )
 
 // serveEnv names the factory of the node that a child process serves.
@@ -28,7 +26,7 @@ func Serve(factories ...Factory) {
 	}
 	for _, f := range factories {
 		if f.Name == name {
-			serve(f)
+			remote.Serve(&service{factory: f}, os.Stdin, os.Stdout)
 			os.Exit(0)
 		}
 	}
@@ -36,21 +34,7 @@ func Serve(factories ...Factory) {
 	os.Exit(2)
 }
 
-func serve(f Factory) {
-	server := rpc.NewServer()
-	if err := server.RegisterName("Node", &service{factory: f}); err != nil {
-		panic(err)
-	}
-	server.ServeCodec(jsonrpc.NewServerCodec(stdio{os.Stdin, os.Stdout}))
-}
-
-// stdio is standard input and output as one stream.
-type stdio struct {
-	io.Reader
-	io.WriteCloser
-}
-
-// service is a node as JSON-RPC calls, each with one argument and one result.
+// service is a node as package remote calls it.
 type service struct {
 	factory Factory
 	node    Node

@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
-	"io"
-	"net/rpc"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/gozyre/zyre/fallback"
 	"github.com/gozyre/zyre/internal/history"
+	"github.com/gozyre/zyre/internal/remote"
 )
 
 // agentEnv makes this program an agent: a process on a host that runs nodes.
@@ -32,19 +31,9 @@ func TestMain(m *testing.M) {
 
 // serveAgent answers calls on standard input until that ends.
 func serveAgent() {
-	server := rpc.NewServer()
 	a := &Agent{actors: map[string]*actor{}}
-	if err := server.Register(a); err != nil {
-		panic(err)
-	}
-	server.ServeConn(stdio{os.Stdin, os.Stdout})
+	remote.Serve(a, os.Stdin, os.Stdout)
 	a.close()
-}
-
-// stdio is standard input and output as one stream.
-type stdio struct {
-	io.Reader
-	io.WriteCloser
 }
 
 // Agent is what the test calls in the process of an agent.

@@ -4,7 +4,6 @@ package faults
 
 import (
 	"fmt"
-	"net/rpc"
 	"os"
 	"os/exec"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/gozyre/zyre/fallback"
 	"github.com/gozyre/zyre/internal/history"
 	"github.com/gozyre/zyre/internal/netlab"
+	"github.com/gozyre/zyre/internal/remote"
 )
 
 // patience bounds each wait. It is no figure to be met.
@@ -25,7 +25,7 @@ const patience = 2 * time.Minute
 type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
-	client *rpc.Client
+	client *remote.Client
 	killed atomic.Bool
 }
 
@@ -48,17 +48,8 @@ func spawn(t testing.TB, h *netlab.Host) (*process, error) {
 	}
 	p := &process{t: t, cmd: h.Command(self)}
 	p.cmd.Env = append(os.Environ(), agentEnv+"=1")
-	p.cmd.Stderr = os.Stderr
-	in, err := p.cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	p.client = rpc.NewClient(stdio{out, in})
-	return p, p.cmd.Start()
+	p.client, err = remote.Start(p.cmd)
+	return p, err
 }
 
 // close ends the process, which must end by itself when it is told to: the
@@ -87,7 +78,7 @@ func (p *process) signal(s syscall.Signal) {
 
 // call calls the agent.
 func (p *process) call(method string, arg, result any) error {
-	return p.client.Call("Agent."+method, arg, result)
+	return p.client.Call(method, arg, result)
 }
 
 // must is call where nothing excuses a failure.

@@ -37,6 +37,17 @@ type ID [16]byte
 // String returns the first six digits, as nodes are called in logs.
 func (id ID) String() string { return strings.ToUpper(hex.EncodeToString(id[:3])) }
 
+// MarshalText and UnmarshalText let a map with these keys be encoded.
+func (id ID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
+
+func (id *ID) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(id)) {
+		return fmt.Errorf("no ID: %q", text)
+	}
+	_, err := hex.Decode(id[:], text)
+	return err
+}
+
 // Stream tells the two ways of sending apart. Each numbers its messages.
 type Stream uint8
 

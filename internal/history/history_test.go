@@ -2,7 +2,7 @@ package history
 
 import (
 	"bytes"
-	"encoding/gob"
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -293,11 +293,11 @@ func TestTravel(t *testing.T) {
 	whisper(w.a, w.b)
 	w.b.Other(w.a.ID, "is evasive")
 	var wire bytes.Buffer
-	if err := gob.NewEncoder(&wire).Encode(w.b); err != nil {
+	if err := json.NewEncoder(&wire).Encode(w.b); err != nil {
 		t.Fatal(err)
 	}
 	var back Life
-	if err := gob.NewDecoder(&wire).Decode(&back); err != nil {
+	if err := json.NewDecoder(&wire).Decode(&back); err != nil {
 		t.Fatal(err)
 	}
 	clone := w.b.Clone()

@@ -7,8 +7,8 @@
 // that answer over the wire. What else must hold, that real peers lose
 // nothing and that memory comes back, is for whoever runs it.
 //
-// It sends to addresses of 127.0.0.0/8 only, and everything in it is bounded
-// in count and time.
+// It sends to loopback and to where it is told that the victim is, and
+// everything in it is bounded in count and time.
 package hostile
 
 import (
@@ -48,7 +48,7 @@ type Limits struct {
 // Scene is where an attack takes place.
 type Scene struct {
 	Victim Party
-	Honest Party  // a peer of the victim, which runs on the victim's address
+	Honest Party  // a peer of the victim, on loopback
 	Port   int    // UDP port of the victim's beacons
 	Group  string // that the victim shouts to all the time
 	Limits Limits

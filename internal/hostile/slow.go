@@ -1,7 +1,6 @@
 package hostile
 
 import (
-	"fmt"
 	"net"
 	"time"
 )
@@ -94,8 +93,5 @@ func (s *Scene) hold(b Behaviour) error {
 		return err
 	}
 	time.Sleep(s.Limits.Handshake)
-	if n := l.Accepted(); n > 4 {
-		return fmt.Errorf("the victim has connected %d times", n)
-	}
-	return nil
+	return l.atMost(4, 4)
 }

@@ -11,7 +11,7 @@ import (
 
 // borrowed are the sizes of those buffers. The largest holds a queue of the
 // default limit, and the message that filled it.
-var borrowed = [...]int{1 << 10, 16 << 10, 128 << 10, 1<<20 + 64<<10}
+var borrowed = [...]int{1 << 10, 8 << 10, 32 << 10, 128 << 10, 1<<20 + 64<<10}
 
 // spares has the free ones by size, as pointers to their first byte.
 var spares [len(borrowed)]sync.Pool

@@ -78,6 +78,7 @@ func (in *inbound) run() {
 		err = in.read(true)
 	}
 	if err == nil {
+		in.events = nil // of a HELLO with many groups
 		in.pr.tasks.Go(func() { in.end(in.read(false)) })
 	} else {
 		in.end(err)
@@ -105,6 +106,7 @@ func (in *inbound) shakeHands() error {
 		return errIdentity
 	}
 	in.rd, in.sealer = rd, remote.Sealer
+	in.rd.SetThrifty(true) // until it is a peer
 	in.pr.identified(in, UUID(remote.Identity[1:]), remote.Key)
 	if in.id == in.pr.id {
 		return errOwn
@@ -174,9 +176,9 @@ func (in *inbound) wait() error {
 	case !errors.Is(err, errNotHere):
 		return err
 	case len(in.later) > 0:
-		err = in.command(in.later)
-		in.later = in.later[:0]
-		return err
+		later := in.later
+		in.later = nil // it may be large
+		return in.command(later)
 	}
 	return in.whole()
 }

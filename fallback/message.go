@@ -20,11 +20,14 @@ const (
 	slabBytes = 64 << 10
 )
 
+// keepHead is how much room for a first frame a connection keeps: more than any
+// but that of a HELLO has.
+const keepHead = 1 << 10
+
 // frame takes one frame, and the message if it is the last.
 func (in *inbound) frame(flags byte, body []byte) error {
 	if !in.begun {
-		in.begun, in.aliased, in.length = true, false, 0
-		in.head = append(in.head[:0], body...)
+		in.begin(flags, body)
 	} else {
 		in.aliased = in.aliased || flags&zmtp.Own == 0
 		in.addContent(body)
@@ -45,12 +48,26 @@ func (in *inbound) frame(flags byte, body []byte) error {
 	return in.whole()
 }
 
+// begin takes the first frame of a message.
+func (in *inbound) begin(flags byte, body []byte) {
+	in.begun, in.aliased, in.length = true, false, 0
+	if flags&zmtp.Own != 0 {
+		in.head = body
+	} else {
+		in.head = append(in.head[:0], body...)
+	}
+}
+
 // whole acts on a message that has arrived whole.
 func (in *inbound) whole() error {
 	content := in.slab[in.first:len(in.slab):len(in.slab)]
 	in.first = len(in.slab)
 	in.begun = false
-	return in.message(in.head, content)
+	err := in.message(in.head, content)
+	if cap(in.head) > keepHead {
+		in.head = nil
+	}
+	return err
 }
 
 // addContent adds a frame to the message. Who keeps a message keeps all frames
@@ -239,6 +256,7 @@ func (in *inbound) accept(p *peer) {
 	in.release()
 	in.conn.SetDeadline(time.Time{})
 	in.rd.SetLimit(rule.MaxMessage)
+	in.rd.SetThrifty(false)
 	in.heard = true
 	in.pr.settled(in)
 }

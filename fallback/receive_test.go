@@ -1,8 +1,10 @@
 package fallback
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
 	"testing"
 
@@ -33,19 +35,39 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// receiver returns a connection of a peer that sends this.
+func receiver(t testing.TB, sent io.Reader) *inbound {
+	n, err := New(testConfig("to", 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pr := newPresence(n, n.id, nil)
+	p := &peer{pr: pr, id: UUID{1}, at: tcpPlace(netip.MustParseAddrPort("127.0.0.1:2000")), out: newSender(1<<20, &pr.pace), name: "from", want: 0}
+	p.src.entered = true
+	return &inbound{pr: pr, conn: &line{}, peer: p, rd: zmtp.NewReader(sent, rule.MaxMessage)}
+}
+
+// A first frame can be as large as any, and the message be none of ours.
+func TestLargeFirstFrameIsNotKept(t *testing.T) {
+	foreign := make([]byte, 1<<20)
+	in := receiver(t, bytes.NewReader(zmtp.AppendFrame(nil, 0, foreign)))
+	for in.foreign == 0 {
+		if err := in.readLent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if room := cap(in.head) + in.rd.Held(); room > 64<<10 {
+		t.Errorf("%d bytes are kept", room)
+	}
+}
+
 // BenchmarkReceive is all that is done for a message from a read to Recv,
 // without the network.
 func BenchmarkReceive(b *testing.B) {
 	for _, size := range []int{16, 1 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			n, err := New(testConfig("to", 0))
-			if err != nil {
-				b.Fatal(err)
-			}
-			pr := newPresence(n, n.id, nil)
-			p := &peer{pr: pr, id: UUID{1}, at: tcpPlace(netip.MustParseAddrPort("127.0.0.1:2000")), out: newSender(1<<20, &pr.pace), name: "from", want: 0}
-			p.src.entered = true
-			in := &inbound{pr: pr, conn: &line{}, peer: p, rd: zmtp.NewReader(newStream(size), rule.MaxMessage)}
+			in := receiver(b, newStream(size))
+			n := in.pr.node
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
 			b.SetBytes(int64(size))

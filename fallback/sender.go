@@ -57,7 +57,7 @@ func newSender(limit int, p *pace) *sender {
 // false if the peer has gone.
 func (s *sender) send(kind zre.Kind, group string, frames [][]byte) bool {
 	s.mu.Lock()
-	for s.full(1) && !s.closed {
+	for s.full() && !s.closed {
 		s.wait()
 	}
 	if s.closed {
@@ -81,7 +81,7 @@ func (s *sender) send(kind zre.Kind, group string, frames [][]byte) bool {
 // referred the frames are in use until await returns for the ticket.
 func (s *sender) offer(kind zre.Kind, group string, frames [][]byte) (ticket uint64, referred, ok bool) {
 	s.mu.Lock()
-	if s.closed || s.full(1) {
+	if s.closed || s.full() {
 		ok = s.closed // nobody waits for a peer that has gone
 		s.stall()     // its time runs from now, not from when the caller comes to wait for it
 		s.mu.Unlock()
@@ -146,7 +146,7 @@ func (s *sender) wait() {
 // false if so much piled up that the peer must be given up.
 func (s *sender) control(size int, encode func(dst []byte, seq uint16) []byte) bool {
 	s.mu.Lock()
-	if s.closed || s.full(2) {
+	if s.closed || s.overfull() {
 		ok := s.closed
 		s.mu.Unlock()
 		return ok
@@ -198,14 +198,19 @@ func (s *sender) intact() bool {
 // waits returns the bytes that wait; mu is held.
 func (s *sender) waits() int { return s.queue.size() + s.wrap.later.size() }
 
-// full tells whether the queue has times its limit; mu is held. What is held
-// back must stay shorter than a round of sequence numbers.
-func (s *sender) full(times int) bool {
-	limit := s.limit
+// full tells whether messages of the application must wait; mu is held.
+func (s *sender) full() bool { return s.exceeds(s.limit, unreachedLimit, maxHeld) }
+
+// overfull tells whether there is no room even for the protocol; mu is held.
+func (s *sender) overfull() bool { return s.exceeds(2*s.limit, unreachedControl, 2*maxHeld) }
+
+// exceeds tells whether more waits than may. What is held back must stay
+// shorter than a round of sequence numbers.
+func (s *sender) exceeds(limit, unreached, held int) bool {
 	if s.unreached() {
-		limit = min(limit, unreachedLimit)
+		limit = min(limit, unreached)
 	}
-	return s.waits() >= times*limit || s.wrap.later.frames >= times*maxHeld
+	return s.waits() >= limit || s.wrap.later.frames >= held
 }
 
 // tail is where the next message goes; mu is held.
@@ -261,6 +266,8 @@ func (s *sender) close() (dropped uint64) {
 	}
 	s.closed = true
 	s.wrap.stop()
+	s.queue.release()
+	s.wrap.later.release()
 	s.changed.Broadcast()
 	return s.queued - s.written
 }
@@ -307,7 +314,7 @@ func (s *sender) within(d time.Duration, done func() bool) {
 func (s *sender) stuckSince() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.wrap.held || s.unreached() && !s.full(1) {
+	if s.wrap.held || s.unreached() && !s.full() {
 		return time.Time{}
 	}
 	if !s.stalled.IsZero() && s.conn != nil {

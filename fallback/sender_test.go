@@ -330,3 +330,36 @@ func TestUnreachedIsStuckSinceItsFirstMessage(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A crowd of peers that were never reached, to which somebody shouts, holds
+// little, and nothing when they are gone.
+func TestUnreachedHoldLittle(t *testing.T) {
+	for _, size := range []int{10, 1 << 10, 4 << 10} {
+		s := newSender(1<<20, &pace{})
+		for frames := [][]byte{make([]byte, size)}; ; {
+			if _, _, ok := s.offer(zre.KindShout, "G", frames); !ok {
+				break
+			}
+		}
+		if room := cap(s.queue.buf); room > 2*unreachedLimit {
+			t.Errorf("messages of %d bytes: the queue has %d bytes", size, room)
+		}
+		if dropped := s.close(); dropped == 0 || cap(s.queue.buf) > 0 {
+			t.Errorf("after the end of a queue of %d messages it has %d bytes", dropped, cap(s.queue.buf))
+		}
+	}
+}
+
+// What the protocol says to a peer that was not reached yet does not have to
+// wait with what the application says.
+func TestUnreachedHasRoomForTheProtocol(t *testing.T) {
+	s := newSender(1<<20, &pace{})
+	s.offer(zre.KindShout, "G", [][]byte{make([]byte, unreachedLimit)})
+	sent := 0
+	for s.control(1<<10, func(dst []byte, _ uint16) []byte { return append(dst, make([]byte, 1<<10)...) }) {
+		sent += 1 << 10
+	}
+	if sent < unreachedControl/2 || sent > unreachedControl {
+		t.Errorf("room for %d bytes", sent)
+	}
+}

@@ -18,8 +18,10 @@ const (
 	writeChunk = 128 << 10
 
 	// unreachedLimit is the limit for a peer to which there never was a
-	// connection: hundreds of them can be made up.
-	unreachedLimit = 16 << 10
+	// connection: hundreds of them can be made up. What the protocol itself
+	// has to say to it may be more.
+	unreachedLimit   = 4 << 10
+	unreachedControl = 32 << 10
 
 	// eager is how much makes a caller write although a goroutine will: it
 	// may not run soon, and the other side could already be reading.

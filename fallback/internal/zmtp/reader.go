@@ -11,7 +11,7 @@ const (
 	maxChunk = 128 << 10 // what a busy one reads at a time
 	ownFrame = 8 << 10   // from this size on a frame has a buffer of its own
 	maxAhead = 256 << 10 // allocated at most before the bytes are there
-	minAhead = 64 << 10  // and that by a thrifty reader
+	minAhead = 16 << 10  // and that by a thrifty reader
 
 	// afterOwn is read behind such a frame, to see whether the next is one
 	// too: what is read of it into buf must be copied.

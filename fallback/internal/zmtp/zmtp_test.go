@@ -210,15 +210,22 @@ func TestReaderLimit(t *testing.T) {
 
 // A frame that is announced and does not come must not cost its size.
 func TestReaderAllocatesWhatArrives(t *testing.T) {
-	head := binary.BigEndian.AppendUint64([]byte{long}, 1<<30)
-	r := NewReader(bytes.NewReader(append(head, make([]byte, 1000)...)), 1<<30)
-	for r.Fill() == nil {
-		if _, _, ok, err := r.Next(); ok || err != nil {
-			t.Fatal(ok, err)
+	for _, thrifty := range []bool{false, true} {
+		head := binary.BigEndian.AppendUint64([]byte{long}, 1<<30)
+		r := NewReader(bytes.NewReader(append(head, make([]byte, 1000)...)), 1<<30)
+		r.SetThrifty(thrifty)
+		for r.Fill() == nil {
+			if _, _, ok, err := r.Next(); ok || err != nil {
+				t.Fatal(ok, err)
+			}
 		}
-	}
-	if held := cap(r.own) + len(r.buf); held > maxAhead+maxChunk {
-		t.Fatalf("holds %d bytes after 1000 have arrived", held)
+		most := maxAhead + maxChunk
+		if thrifty {
+			most = minAhead + 4*minChunk
+		}
+		if held := r.Held(); held > most {
+			t.Errorf("holds %d bytes after 1000 have arrived, thrifty: %v", held, thrifty)
+		}
 	}
 }
 

@@ -88,6 +88,7 @@ func (in *inbound) run() {
 func (in *inbound) end(err error) {
 	in.conn.Close()
 	in.release()
+	in.rd, in.head, in.slab = nil, nil, nil // before another takes that much
 	in.pr.unfinished.take(in, 0, 0)
 	if in.part.stalled.Load() {
 		err = errStalled

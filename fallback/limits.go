@@ -12,8 +12,8 @@ const (
 	maxHalfOpen    = 512  // connections that have not said HELLO; the oldest goes first
 	maxDials       = 64   // at a time
 	maxHello       = 1 << 20
-	maxStrangers   = 4 << 20                // bytes of HELLOs that are not whole, of all together
-	strangerShare  = 16 << 10               // that each has in any case
+	maxStrangers   = 2 << 20                // bytes of HELLOs that are not whole, of all together
+	strangerShare  = 8 << 10                // that each has in any case
 	maxGroups      = 4096                   // of one peer
 	maxForeign     = 16                     // messages of another protocol version on one connection
 	minPort        = 1024                   // a stranger's word never makes a node connect below

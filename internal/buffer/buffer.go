@@ -77,6 +77,14 @@ func Pooled(size int, fresh bool) []byte {
 	return unsafe.Slice(b, minPooled<<c)[:size:size]
 }
 
+// GiveBack ends the use of a buffer that Pooled has returned, before the
+// collector would find out. Nobody may have a part of it any more.
+func GiveBack(b []byte) {
+	first := unsafe.SliceData(b)
+	runtime.SetFinalizer(first, nil)
+	giveBack[classOf(cap(b))](first)
+}
+
 // Clone returns a copy.
 func Clone(b []byte) []byte {
 	if c := Pooled(len(b), true); c != nil {

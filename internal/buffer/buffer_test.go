@@ -81,3 +81,23 @@ func TestPoolIsBounded(t *testing.T) {
 		return owned == 0 && free == 0
 	})
 }
+
+func TestGiveBack(t *testing.T) {
+	for _, size := range []int{minPooled, minPooled * 7 / 8, maxPooled} {
+		b := Pooled(size, true)
+		if b == nil {
+			t.Fatalf("no buffer of %d bytes", size)
+		}
+		GiveBack(b[:10])
+		again := Pooled(size, false)
+		if again == nil || &again[0] != &b[0] {
+			t.Fatalf("a buffer of %d bytes that was given back is not used again", size)
+		}
+		b = nil
+		runtime.GC()
+		if Pooled(size, false) != nil {
+			t.Fatalf("a buffer of %d bytes is free and in use", size)
+		}
+		GiveBack(again)
+	}
+}

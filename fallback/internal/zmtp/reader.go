@@ -35,9 +35,10 @@ type Reader struct {
 	opener *opener // with CURVE, once the handshake is done
 
 	// A frame with a buffer of its own, while it is read.
-	own      []byte
-	ownSize  int
-	ownFlags byte
+	own       []byte
+	ownSize   int
+	ownFlags  byte
+	ownPooled bool // it is to be given back when it is left for a larger one
 }
 
 // NewReader returns a reader of frames up to limit bytes.
@@ -51,8 +52,12 @@ func (r *Reader) SetLimit(limit int) { r.limit = limit }
 // SetThrifty says whether to be sparing with memory, at the cost of speed.
 func (r *Reader) SetThrifty(yes bool) { r.thrifty = yes }
 
-// Held returns how much room the reader has for what is not whole yet.
-func (r *Reader) Held() int { return cap(r.buf) + cap(r.own) }
+// Held returns how much room the reader has for what is not whole yet, with
+// what the next Fill needs for a large frame.
+func (r *Reader) Held() int {
+	_, room := r.Partial()
+	return cap(r.buf) + room
+}
 
 // Partial returns how many bytes of a large frame are there that is not whole
 // yet, and how much room it takes, with what the next Fill needs.
@@ -114,24 +119,33 @@ func (r *Reader) next() (flags byte, body []byte, ok bool, err error) {
 		return flags, r.buf[start:end:end], true, nil
 	}
 	if size >= ownFrame {
-		r.own = append(r.ahead(size), r.buf[start:r.w]...)
 		r.ownSize, r.ownFlags = size, flags
+		r.ahead(r.buf[start:r.w])
 		r.r = r.w
 	}
 	return 0, nil, false, nil
 }
 
-// ahead returns room for a frame of that size: all of it where that is there
-// already, else only so much that nobody can make us allocate what he does
-// not send.
-func (r *Reader) ahead(size int) []byte {
+// ahead makes room for a large frame of which this is there: for all of it
+// where such a buffer is there already, else only for so much that nobody can
+// make us allocate what he does not send.
+func (r *Reader) ahead(there []byte) {
 	if r.thrifty {
-		return make([]byte, 0, min(size, max(minAhead, r.w-r.r)))
+		r.move(make([]byte, min(r.ownSize, max(minAhead, len(there)))), false, there)
+	} else if b := buffer.Pooled(r.ownSize, r.ownSize <= maxAhead); b != nil {
+		r.move(b, true, there)
+	} else {
+		r.move(make([]byte, min(r.ownSize, maxAhead)), false, there)
 	}
-	if b := buffer.Pooled(size, size <= maxAhead); b != nil {
-		return b[:0]
+}
+
+// move makes this the buffer of the large frame, with what is there of it.
+func (r *Reader) move(to []byte, pooled bool, there []byte) {
+	from, back := r.own, r.ownPooled
+	r.own, r.ownPooled = append(to[:0], there...), pooled
+	if back {
+		buffer.GiveBack(from)
 	}
-	return make([]byte, 0, min(size, maxAhead))
 }
 
 func (r *Reader) nextOwn() (byte, []byte, bool, error) {
@@ -139,7 +153,7 @@ func (r *Reader) nextOwn() (byte, []byte, bool, error) {
 		return 0, nil, false, nil
 	}
 	body := r.own
-	r.own, r.brief = nil, true
+	r.own, r.ownPooled, r.brief = nil, false, true
 	return r.ownFlags | Own, body, true, nil
 }
 
@@ -174,18 +188,23 @@ func (r *Reader) grow() error {
 	more := make([]byte, min(afterOwn, r.ownSize-len(r.own)))
 	n, err := r.src.Read(more)
 	if n > 0 {
-		r.own = append(append(r.room(r.grown()), r.own...), more[:n]...)
+		to, pooled := r.room(r.grown())
+		r.move(to, pooled, r.own)
+		r.own = append(r.own, more[:n]...)
 	}
 	return readError(n, err)
 }
 
-// room returns an empty buffer of that size. A thrifty reader takes none that
-// would be kept when it is done.
-func (r *Reader) room(size int) []byte {
-	if r.thrifty {
-		return make([]byte, 0, size)
+// room returns a buffer of that size. A thrifty reader takes none that would be
+// kept when it is done.
+func (r *Reader) room(size int) (b []byte, pooled bool) {
+	if !r.thrifty {
+		b = buffer.Pooled(size, true)
 	}
-	return buffer.Get(size)[:0]
+	if b == nil {
+		return make([]byte, size), false
+	}
+	return b, true
 }
 
 // readError is the error of a read that brought nothing.

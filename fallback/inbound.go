@@ -45,6 +45,7 @@ type inbound struct {
 
 	// What the last read brought.
 	events   []Event
+	few      []Event // room for those of a small one, while this one is large
 	bytes    int
 	messages int
 	heard    bool
@@ -78,7 +79,6 @@ func (in *inbound) run() {
 		err = in.read(true)
 	}
 	if err == nil {
-		in.events = nil // of a HELLO with many groups
 		in.pr.tasks.Go(func() { in.end(in.read(false)) })
 	} else {
 		in.end(err)
@@ -280,7 +280,9 @@ func (in *inbound) deliver() bool {
 	in.pr.node.receivedBytes.Add(uint64(bytes))
 	in.messages = 0
 	var ok bool
-	in.events, ok = put(&in.peer.src, events, bytes)
+	if in.events, ok = put(&in.peer.src, events, bytes); in.events == nil {
+		in.events, in.few = in.few, nil
+	}
 	in.peer.touch() // it may have waited for us, and not we for it
 	return ok
 }

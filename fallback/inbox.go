@@ -2,6 +2,7 @@ package fallback
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -22,6 +23,9 @@ type inbox struct {
 	taken  int // bytes that the reading half held when it was taken
 	room   sync.Cond
 	closed bool
+
+	spare     [][]Event // for large batches, empty and cleared
+	spareRoom int       // of them together
 
 	// The half that is being read. Its lock is taken before mu.
 	readMu sync.Mutex
@@ -53,7 +57,8 @@ func newInbox(limit int) *inbox {
 
 // put adds the events of one peer and waits for room before. It reports false
 // if the peer has exited, whose events are dropped then. It takes the slice and
-// gives an empty one for it, in which all that is beyond its length is cleared.
+// gives an empty one for it, in which all that is beyond its length is cleared,
+// or none for a large one.
 func (b *inbox) put(s *source, events []Event, bytes int) ([]Event, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,15 +89,43 @@ func (b *inbox) fill(s *source, events []Event, bytes int) ([]Event, bool) {
 	}
 	s.awaited = b.idle.Load() > 0
 	bytes += len(events) * eventOverhead
-	if len(b.events) == 0 {
+	if len(b.events) == 0 && cap(events) >= min(cap(b.events), largeBatch) {
 		b.events, events = events, b.events
-		b.added(bytes)
-		return events, true
+	} else {
+		b.events = append(b.events, events...)
+		clear(events)
+		events = events[:0]
 	}
-	b.events = append(b.events, events...)
 	b.added(bytes)
-	clear(events)
-	return events[:0], true
+	return b.putAside(events), true
+}
+
+// putAside keeps a slice for the next large batch of any connection, if it is
+// one for such a batch, and else returns it; mu is held.
+func (b *inbox) putAside(events []Event) []Event {
+	if cap(events) < largeBatch {
+		return events
+	}
+	if b.spareRoom+cap(events) <= maxSpareRoom {
+		b.spare = append(b.spare, events)
+		b.spareRoom += cap(events)
+	}
+	return nil
+}
+
+// enlarge returns a slice with these events and room for more.
+func (b *inbox) enlarge(events []Event) []Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for n := len(b.spare) - 1; n >= 0; n-- {
+		larger := b.spare[n]
+		b.spare = b.spare[:n]
+		b.spareRoom -= cap(larger)
+		if cap(larger) > len(events) {
+			return append(larger, events...)
+		}
+	}
+	return slices.Grow(events[:len(events):len(events)], 1)
 }
 
 // exit ends a source. The Exit event does not wait for room: there is at most
@@ -262,8 +295,16 @@ func (b *inbox) take() bool {
 	return true
 }
 
-// maxIdleEvents is how much room of past bursts the inbox keeps.
-const maxIdleEvents = 4096
+const (
+	// maxIdleEvents is how much room of past bursts each half keeps.
+	maxIdleEvents = 4096
+
+	// largeBatch is for how many events a connection has no room of its own:
+	// it would keep that until it ends, and what comes in one read can be
+	// more than ten thousand.
+	largeBatch   = 64
+	maxSpareRoom = 16384 // of slices for such batches, in events
+)
 
 // close ends every wait. What was not read is dropped.
 func (b *inbox) close() {

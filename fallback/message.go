@@ -152,12 +152,26 @@ func (in *inbound) unread(err error) error {
 // event adds an event of the peer. It is valid until the next is added.
 func (in *inbound) event(k Kind) *Event {
 	if len(in.events) == cap(in.events) {
-		in.events = slices.Grow(in.events, 1)
+		in.moreRoom()
 	}
 	in.events = in.events[:len(in.events)+1]
 	ev := &in.events[len(in.events)-1] // cleared, as the inbox leaves them
 	ev.Kind, ev.Peer, ev.Name = k, in.peer.id, in.peer.name
 	return ev
+}
+
+// moreRoom makes room for another event.
+func (in *inbound) moreRoom() {
+	few := in.events
+	if cap(few) < largeBatch/2 {
+		in.events = slices.Grow(few, 1)
+		return
+	}
+	in.events = in.pr.node.inbox.enlarge(few)
+	if cap(few) < largeBatch {
+		clear(few)
+		in.few = few[:0]
+	}
 }
 
 // groupName returns the name of a group as a string, mostly without
@@ -210,7 +224,7 @@ func (in *inbound) protocol(p *peer, m zre.Message) error {
 
 func (in *inbound) add(ev *Event) {
 	if ev != nil {
-		in.events = append(in.events, *ev)
+		*in.event(ev.Kind) = *ev
 	}
 }
 

@@ -61,6 +61,49 @@ func TestLargeFirstFrameIsNotKept(t *testing.T) {
 	}
 }
 
+// What many messages in one read need is not kept by each connection that has
+// ever brought so many.
+func TestRoomForManyEventsIsShared(t *testing.T) {
+	burst := newStream(0).bytes
+	var all []*inbound
+	for range 20 {
+		in := receiver(t, bytes.NewReader(burst))
+		if len(all) > 0 {
+			in.pr = all[0].pr
+		}
+		all = append(all, in)
+	}
+	for _, in := range all {
+		largest := 0
+		for in.readLent() == nil {
+			events, _ := in.pr.node.inbox.size()
+			for range events {
+				if _, err := in.pr.node.Recv(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			largest = max(largest, events)
+		}
+		if largest < 10*largeBatch {
+			t.Fatalf("no more than %d events in a read", largest)
+		}
+		if room := cap(in.events) + cap(in.few); room >= 2*largeBatch {
+			t.Errorf("a connection keeps room for %d events", room)
+		}
+	}
+	b := all[0].pr.node.inbox
+	if room := b.spareRoom; room > maxSpareRoom || room < largeBatch {
+		t.Errorf("room for %d events is spare", room)
+	}
+	for _, spare := range b.spare {
+		for _, ev := range spare[:cap(spare)] {
+			if ev.Kind != 0 || ev.Msg != nil {
+				t.Fatal("spare room holds events")
+			}
+		}
+	}
+}
+
 // BenchmarkReceive is all that is done for a message from a read to Recv,
 // without the network.
 func BenchmarkReceive(b *testing.B) {

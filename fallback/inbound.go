@@ -107,7 +107,7 @@ func (in *inbound) shakeHands() error {
 		return errIdentity
 	}
 	in.rd, in.sealer = rd, remote.Sealer
-	in.rd.SetThrifty(true) // until it is a peer
+	in.rd.SetThrift(strangerAhead)
 	in.pr.identified(in, UUID(remote.Identity[1:]), remote.Key)
 	if in.id == in.pr.id {
 		return errOwn
@@ -230,7 +230,11 @@ func (in *inbound) takeRoom() bool {
 		there, room = there+before, room+before
 	}
 	ok := in.pr.unfinished.take(in, there, room)
-	in.rd.SetThrifty(in.pr.unfinished.tight())
+	thrift := 0
+	if in.pr.unfinished.tight() {
+		thrift = tightAhead
+	}
+	in.rd.SetThrift(thrift)
 	return ok
 }
 

@@ -14,6 +14,7 @@ const (
 	maxHello       = 1 << 20
 	maxStrangers   = 2 << 20                // bytes of HELLOs that are not whole, of all together
 	strangerShare  = 8 << 10                // that each has in any case
+	strangerAhead  = 16 << 10               // allocated before they come
 	maxGroups      = 4096                   // of one peer
 	maxForeign     = 16                     // messages of another protocol version on one connection
 	minPort        = 1024                   // a stranger's word never makes a node connect below

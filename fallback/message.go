@@ -270,7 +270,7 @@ func (in *inbound) accept(p *peer) {
 	in.release()
 	in.conn.SetDeadline(time.Time{})
 	in.rd.SetLimit(rule.MaxMessage)
-	in.rd.SetThrifty(false)
+	in.rd.SetThrift(0)
 	in.heard = true
 	in.pr.settled(in)
 }

@@ -15,6 +15,7 @@ const (
 	unfinishedShare = 16 << 10    // of each peer, not counted
 	turnTime        = time.Second // to show that a message gets on
 	leastProgress   = 64 << 10    // bytes in that time
+	tightAhead      = 64 << 10    // bytes allocated before they come, where memory is scarce
 )
 
 var errStalled = errors.New("its message does not get on, and others wait")

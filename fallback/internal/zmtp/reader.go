@@ -11,7 +11,6 @@ const (
 	maxChunk = 128 << 10 // what a busy one reads at a time
 	ownFrame = 8 << 10   // from this size on a frame has a buffer of its own
 	maxAhead = 256 << 10 // allocated at most before the bytes are there
-	minAhead = 16 << 10  // and that by a thrifty reader
 
 	// afterOwn is read behind such a frame, to see whether the next is one
 	// too: what is read of it into buf must be copied.
@@ -30,7 +29,7 @@ type Reader struct {
 	full  bool // the last read filled the buffer: there is more to come
 	limit int  // largest frame, as Next returns it
 
-	thrifty bool
+	thrift int // see SetThrift
 
 	opener *opener // with CURVE, once the handshake is done
 
@@ -49,8 +48,10 @@ func NewReader(src io.Reader, limit int) *Reader {
 // SetLimit changes the size of the largest frame.
 func (r *Reader) SetLimit(limit int) { r.limit = limit }
 
-// SetThrifty says whether to be sparing with memory, at the cost of speed.
-func (r *Reader) SetThrifty(yes bool) { r.thrifty = yes }
+// SetThrift makes the reader sparing with memory, at the cost of speed: for a
+// large frame it allocates so much before the bytes are there, and twice as
+// much each time that they are. 0 ends that.
+func (r *Reader) SetThrift(ahead int) { r.thrift = ahead }
 
 // Held returns how much room the reader has for what is not whole yet, with
 // what the next Fill needs for a large frame.
@@ -73,7 +74,7 @@ func (r *Reader) grown() int {
 	if len(r.own) < cap(r.own) {
 		return cap(r.own)
 	}
-	if r.thrifty {
+	if r.thrift > 0 {
 		return min(r.ownSize, 2*len(r.own))
 	}
 	return min(r.ownSize, 4*len(r.own))
@@ -130,8 +131,8 @@ func (r *Reader) next() (flags byte, body []byte, ok bool, err error) {
 // where such a buffer is there already, else only for so much that nobody can
 // make us allocate what he does not send.
 func (r *Reader) ahead(there []byte) {
-	if r.thrifty {
-		r.move(make([]byte, min(r.ownSize, max(minAhead, len(there)))), false, there)
+	if r.thrift > 0 {
+		r.move(make([]byte, min(r.ownSize, max(r.thrift, len(there)))), false, there)
 	} else if b := buffer.Pooled(r.ownSize, r.ownSize <= maxAhead); b != nil {
 		r.move(b, true, there)
 	} else {
@@ -198,7 +199,7 @@ func (r *Reader) grow() error {
 // room returns a buffer of that size. A thrifty reader takes none that would be
 // kept when it is done.
 func (r *Reader) room(size int) (b []byte, pooled bool) {
-	if !r.thrifty {
+	if r.thrift == 0 {
 		b = buffer.Pooled(size, true)
 	}
 	if b == nil {

@@ -210,21 +210,21 @@ func TestReaderLimit(t *testing.T) {
 
 // A frame that is announced and does not come must not cost its size.
 func TestReaderAllocatesWhatArrives(t *testing.T) {
-	for _, thrifty := range []bool{false, true} {
+	for _, thrift := range []int{0, 16 << 10} {
 		head := binary.BigEndian.AppendUint64([]byte{long}, 1<<30)
 		r := NewReader(bytes.NewReader(append(head, make([]byte, 1000)...)), 1<<30)
-		r.SetThrifty(thrifty)
+		r.SetThrift(thrift)
 		for r.Fill() == nil {
 			if _, _, ok, err := r.Next(); ok || err != nil {
 				t.Fatal(ok, err)
 			}
 		}
 		most := maxAhead + maxChunk
-		if thrifty {
-			most = minAhead + 4*minChunk
+		if thrift > 0 {
+			most = thrift + 4*minChunk
 		}
 		if held := r.Held(); held > most {
-			t.Errorf("holds %d bytes after 1000 have arrived, thrifty: %v", held, thrifty)
+			t.Errorf("holds %d bytes after 1000 have arrived, with a thrift of %d", held, thrift)
 		}
 	}
 }

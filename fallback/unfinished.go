@@ -11,7 +11,9 @@ import (
 // Each peer has a share beside that, so that small ones never wait.
 const (
 	freeUnfinished  = 4 << 20     // bytes, up to which every message goes on
-	slowUnfinished  = 5 << 20     // and up to which those that wait for their turn get on a little
+	freeMessage     = 1 << 20     // that has no more than this
+	slowUnfinished  = 2 << 20     // and up to which those that wait for their turn get on a little
+	together        = 16          // of more that wait one goes on at a time
 	unfinishedShare = 16 << 10    // of each peer, not counted
 	turnTime        = time.Second // to show that a message gets on
 	leastProgress   = 64 << 10    // bytes in that time
@@ -21,9 +23,9 @@ const (
 var errStalled = errors.New("its message does not get on, and others wait")
 
 // unfinished bounds what messages take that are only partly there, however
-// many peers begin one: up to freeUnfinished bytes all of them go on. Beyond,
-// one goes on to its end, of the peer that is known longest, and the others
-// wait for their turn. They get on a little meanwhile, so that who sends them
+// many peers begin one: up to freeUnfinished bytes all of them go on that are
+// not large. Beyond, one goes on to its end, of the peer that is known longest,
+// and the others wait for their turn. They get on a little meanwhile, so that who sends them
 // sees that they are taken. While anybody waits, a message that does not get
 // on is given up, and its peer with it.
 type unfinished struct {
@@ -65,7 +67,12 @@ func (u *unfinished) take(in *inbound, there, room int) bool {
 	if (done || room < had) && u.crowded.Load() {
 		u.pass(in, done)
 	}
-	return room == 0 || sum <= freeUnfinished || u.isFirst(in)
+	return room == 0 || sum <= freeUnfinished && room <= freeMessage || u.isFirst(in)
+}
+
+// fits tells whether one that waits may go on beside the first; mu is held.
+func (u *unfinished) fits(in *inbound) bool {
+	return len(u.waiting) <= together && u.sum.Load() <= freeUnfinished && in.part.room.Load() <= freeMessage
 }
 
 func (u *unfinished) isFirst(in *inbound) bool {
@@ -82,8 +89,8 @@ func (u *unfinished) pass(in *inbound, done bool) {
 		u.first = nil
 	}
 	u.choose()
-	if u.sum.Load() <= freeUnfinished {
-		for _, wake := range u.waiting {
+	for in, wake := range u.waiting {
+		if u.fits(in) {
 			notify(wake)
 		}
 	}
@@ -145,7 +152,7 @@ func (u *unfinished) enqueue(in *inbound) <-chan struct{} {
 	u.waiting[in] = wake
 	u.crowded.Store(true)
 	u.choose()
-	if u.sum.Load() <= freeUnfinished {
+	if u.fits(in) {
 		notify(wake)
 	}
 	return wake

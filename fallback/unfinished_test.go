@@ -91,7 +91,7 @@ func TestUnfinishedMessagesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		un, in := unfinishedCrowd(t, 4)
 		const most = freeUnfinished + 1
-		if !un.take(in[3], most/2, most/2) || un.take(in[1], most, most) {
+		if !un.take(in[3], freeMessage, freeMessage) || un.take(in[1], most, most) {
 			t.Fatal("there is room for one and not for the other")
 		}
 		if err := un.await(in[1]); err != nil || !un.take(in[1], most, 2*most) {
@@ -123,6 +123,50 @@ func TestUnfinishedMessagesTakeTurns(t *testing.T) {
 			t.Errorf("left: %d bytes, first %v, %d wait", un.sum.Load(), un.first, len(un.waiting))
 		}
 	})
+}
+
+// A large message takes its turn even where there is room, so that there is
+// some for others, and it does so at once where no other has it.
+func TestLargeUnfinishedMessageIsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		un, in := unfinishedCrowd(t, 3)
+		const large = freeMessage + 1
+		if un.take(in[0], large, large) {
+			t.Fatal("a large message goes on beside others")
+		}
+		if err := un.await(in[0]); err != nil || !un.take(in[0], large, large) {
+			t.Fatal("there is nobody to wait for", err)
+		}
+		if !un.take(in[1], freeMessage, freeMessage) || un.take(in[2], large, large) {
+			t.Fatal("beside a large message there is room for a small one alone")
+		}
+		if un.enqueue(in[2]); len(un.waiting[in[2]]) > 0 {
+			t.Error("a second large message goes on")
+		}
+	})
+}
+
+// What becomes free is for one at a time where many wait.
+func TestCrowdGoesOnOneAtATime(t *testing.T) {
+	for _, n := range []int{together, together + 1} {
+		un, in := unfinishedCrowd(t, n+2)
+		un.take(in[n], freeUnfinished, freeUnfinished)
+		un.enqueue(in[n])
+		un.take(in[n+1], freeMessage, freeMessage)
+		un.dequeue(in[n])
+		for _, in := range in[:n] {
+			un.take(in, 1, unfinishedShare+1)
+			un.enqueue(in)
+		}
+		un.take(in[n], 0, 0)
+		awake := 0
+		for _, wake := range un.waiting {
+			awake += len(wake)
+		}
+		if want := map[bool]int{true: n, false: 1}[n <= together]; awake != want {
+			t.Errorf("of %d that wait %d go on, not %d", n, awake, want)
+		}
+	}
 }
 
 // Who does not get on is given up when others wait, and only then.

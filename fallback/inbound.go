@@ -230,11 +230,7 @@ func (in *inbound) takeRoom() bool {
 		there, room = there+before, room+before
 	}
 	ok := in.pr.unfinished.take(in, there, room)
-	thrift := 0
-	if in.pr.unfinished.tight() {
-		thrift = tightAhead
-	}
-	in.rd.SetThrift(thrift)
+	in.rd.SetThrift(in.pr.unfinished.thrift(in))
 	return ok
 }
 

@@ -17,7 +17,8 @@ const (
 	unfinishedShare = 16 << 10    // of each peer, not counted
 	turnTime        = time.Second // to show that a message gets on
 	leastProgress   = 64 << 10    // bytes in that time
-	tightAhead      = 64 << 10    // bytes allocated before they come, where memory is scarce
+	firstAhead      = 64 << 10    // bytes allocated before they come for the one that goes on,
+	tightAhead      = 16 << 10    // and for any other where memory is scarce
 )
 
 var errStalled = errors.New("its message does not get on, and others wait")
@@ -113,8 +114,16 @@ func (u *unfinished) choose() {
 	}
 }
 
-// tight tells whether memory is about to become scarce.
-func (u *unfinished) tight() bool { return u.sum.Load() > freeUnfinished*3/4 }
+// thrift tells how sparing with memory the reader of a connection must be.
+func (u *unfinished) thrift(in *inbound) int {
+	switch {
+	case u.sum.Load() <= freeUnfinished*3/4:
+		return 0
+	case u.isFirst(in):
+		return firstAhead
+	}
+	return tightAhead
+}
 
 // await waits until a connection may read on.
 func (u *unfinished) await(in *inbound) error {

@@ -146,6 +146,20 @@ func TestLargeUnfinishedMessageIsFirst(t *testing.T) {
 	})
 }
 
+// Where memory is scarce a reader asks for little before it comes, and for
+// less if it is not the one that goes on.
+func TestUnfinishedMessagesAreThrifty(t *testing.T) {
+	un, in := unfinishedCrowd(t, 2)
+	if un.take(in[0], 1, freeUnfinished/2); un.thrift(in[0]) != 0 {
+		t.Error("thrifty with half of the room free")
+	}
+	un.take(in[0], 1, freeUnfinished)
+	un.enqueue(in[0])
+	if first, other := un.thrift(in[0]), un.thrift(in[1]); first != firstAhead || other != tightAhead {
+		t.Errorf("ahead with no room: %d of the first, %d of others", first, other)
+	}
+}
+
 // What becomes free is for one at a time where many wait.
 func TestCrowdGoesOnOneAtATime(t *testing.T) {
 	for _, n := range []int{together, together + 1} {

@@ -19,6 +19,9 @@ typedef struct {
     void *msg;              // zmq_msg_t that data belongs to
 } zg_frame;
 
+// So long a call of zg_drain may stay.
+#define ZG_STAY_MS 1
+
 // One zyre_t and the batch of messages last taken from it.
 typedef struct {
     void *zyre;             // zyre_t
@@ -29,7 +32,7 @@ typedef struct {
     zg_frame *large;        // those of them that are large, in their order
     size_t larges, larges_capacity;
     size_t larges_bytes;
-    int dry;                // when the batch was taken, nothing was left behind it
+    int more;               // the batch was full, there may be more
 } zg_node;
 
 // What zg_configure passes on before a start. Zero means libzyre's default.
@@ -85,10 +88,14 @@ void zg_gossip_unpublish (zg_node *node, const char *uuid);
 // Data.
 int zg_send (zg_node *node, int shout, const uint8_t *target,
              const uint8_t *data, size_t size, int packed, int settle);
-int zg_inbox_fd (zg_node *node);
-void zg_linger (int fd, int milliseconds);
-uint32_t zg_drain (zg_node *node, int patient);
+uint32_t zg_drain (zg_node *node, int flows, int stay);
 void zg_release (zg_node *node);
+
+// Waiting for it.
+int zg_inbox_fd (zg_node *node);
+int zg_bell (int inbox);
+void zg_arm (int bell, int inbox);
+void zg_disarm (int bell, int inbox);
 
 // Signals, for the other C files.
 void zg_block_signals (sigset_t *old);

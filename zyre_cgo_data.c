@@ -4,7 +4,6 @@
 // that is received.
 
 #include <zyre.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,26 +61,6 @@ zg_send (zg_node *node, int shout, const uint8_t *target,
     return rc;
 }
 
-// The descriptor that becomes readable when the inbox may have messages.
-int
-zg_inbox_fd (zg_node *node)
-{
-    int fd = -1;
-    size_t size = sizeof fd;
-    if (zmq_getsockopt (node->inbox, ZMQ_FD, &fd, &size))
-        return -1;
-    return fd;
-}
-
-// Waits until the inbox may have messages, for so long at most. A signal may
-// end it sooner.
-void
-zg_linger (int fd, int milliseconds)
-{
-    struct pollfd item = { .fd = fd, .events = POLLIN };
-    poll (&item, 1, milliseconds);
-}
-
 enum {
     BATCH_MESSAGES = 256,
     BATCH_BYTES = 64 * 1024,
@@ -102,14 +81,15 @@ with_room (void *block, size_t *capacity, size_t need)
     return block;
 }
 
-// Takes one frame if there is one. A signal is no reason to give up.
+// Takes one frame, if there is one or, staying, if one comes. A signal is no
+// reason to give up, but for one who would stay.
 static int
-take_frame (zg_node *node, zmq_msg_t *frame)
+take_frame (zg_node *node, zmq_msg_t *frame, int stay)
 {
     int rc;
     do
-        rc = zmq_msg_recv (frame, node->inbox, ZMQ_DONTWAIT);
-    while (rc < 0 && zmq_errno () == EINTR);
+        rc = zmq_msg_recv (frame, node->inbox, stay? 0: ZMQ_DONTWAIT);
+    while (rc < 0 && zmq_errno () == EINTR && !stay);
     return rc;
 }
 
@@ -142,11 +122,11 @@ keep (zg_node *node, zmq_msg_t *msg)
 // Appends one frame to the batch, if there is one, and reports in more
 // whether it is followed by others of its message.
 static int
-put_frame (zg_node *node, int *more)
+put_frame (zg_node *node, int stay, int *more)
 {
     zmq_msg_t frame;
     zmq_msg_init (&frame);
-    if (take_frame (node, &frame) < 0) {
+    if (take_frame (node, &frame, stay) < 0) {
         zmq_msg_close (&frame);
         return 0;
     }
@@ -171,13 +151,13 @@ put_frame (zg_node *node, int *more)
 // behind its length, but of a large one the length alone. Returns 0 if there
 // is none.
 static int
-take_message (zg_node *node)
+take_message (zg_node *node, int stay)
 {
     size_t head = node->size;
     uint32_t frames = 0;
     put_length (node, frames);
     int more = 1;
-    while (more && put_frame (node, &more))
+    while (more && put_frame (node, stay && frames == 0, &more))
         frames++;
     if (frames == 0) {
         node->size = head;
@@ -193,25 +173,40 @@ has_room (const zg_node *node)
     return node->size < BATCH_BYTES && node->larges_bytes < BATCH_LARGE_BYTES;
 }
 
-// Fills the batch with what has arrived, without waiting, and returns how
-// many messages that were. It is valid until it is released. With patience it
-// lets other threads run once when there is nothing left.
-uint32_t
-zg_drain (zg_node *node, int patient)
+// Takes all that has arrived and fits into the batch. With patience it lets
+// other threads run once when there is nothing left.
+static uint32_t
+take_messages (zg_node *node, int patient)
 {
     uint32_t messages = 0;
-    zg_release (node);
-    node->dry = 0;
-    while (!node->dry && messages < BATCH_MESSAGES && has_room (node)) {
-        if (take_message (node))
+    while (messages < BATCH_MESSAGES && has_room (node)) {
+        if (take_message (node, 0))
             messages++;
         else if (patient) {
             patient = 0;
             sched_yield ();
         }
         else
-            node->dry = 1;
+            return messages;
     }
+    node->more = 1;
+    return messages;
+}
+
+// Fills the batch with what has arrived and returns how many messages that
+// were. It is valid until it is released. Who stays waits a moment if there
+// is none. He then takes one, and so does he where messages do not flow: to
+// find that there are no others would cost him a call of the kernel.
+uint32_t
+zg_drain (zg_node *node, int flows, int stay)
+{
+    uint32_t messages = 0;
+    zg_release (node);
+    node->more = 0;
+    if (flows || !stay)
+        messages = take_messages (node, flows);
+    if (messages == 0 && stay)
+        messages = take_message (node, 1);
     return messages;
 }
 

@@ -12,10 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 	"unsafe"
 )
@@ -36,12 +34,13 @@ type presence struct {
 
 	started bool
 	net     network
-	ready   *os.File        // a copy of the inbox's descriptor
-	wait    syscall.RawConn // of ready
+	watch   *watch
+	yielded time.Time // belongs to the one who waits
 
 	draining  sync.Mutex
-	collected time.Time // when this was last done
-	arrival   time.Time // and when there was something
+	collected time.Time     // when this was last done
+	arrival   time.Time     // and when there was something
+	gap       time.Duration // between the last two of those
 	lingers   atomic.Bool
 	events    []Event // a buffer
 	stopped   bool    // the Stop event was collected
@@ -79,9 +78,11 @@ func (p *presence) start(cfg *config, plan plan, groups []string) error {
 	for _, group := range groups {
 		p.join(group)
 	}
-	if err := p.openInbox(); err != nil {
+	watch, err := newWatch(p.c)
+	if err != nil {
 		return err
 	}
+	p.watch = watch
 	launch := func() error { return p.launch(cfg, plan) }
 	if err := startOn(plan.net, launch); err != nil {
 		return err
@@ -158,19 +159,6 @@ func (p *presence) listen(cfg *config, plan plan) error {
 	return nil
 }
 
-// openInbox gives a copy of the inbox's descriptor to Go's netpoller: a copy,
-// for the original is libzmq's to close.
-func (p *presence) openInbox() error {
-	fd, err := syscall.Dup(int(C.zg_inbox_fd(p.c)))
-	if err != nil {
-		return fmt.Errorf("zyre: descriptor of libzyre's inbox: %w", err)
-	}
-	syscall.CloseOnExec(fd)
-	p.ready = os.NewFile(uintptr(fd), "zyre inbox")
-	p.wait, err = p.ready.SyscallConn()
-	return err
-}
-
 // end stops the node if it runs, with the Stop event as the last one that is
 // collected, and destroys it.
 func (p *presence) end() {
@@ -179,8 +167,8 @@ func (p *presence) end() {
 		p.collect()
 		leaveNetwork(p.net)
 	}
-	if p.ready != nil {
-		_ = p.ready.Close() // also ends an await
+	if p.watch != nil {
+		p.watch.close() // also ends an await
 	}
 	p.draining.Lock()
 	p.ended = true

@@ -5,7 +5,6 @@ package zyre
 /*
 #cgo noescape zg_drain
 #cgo nocallback zg_drain
-#cgo nocallback zg_linger
 #include "zyre_cgo.h"
 */
 import "C"
@@ -14,38 +13,72 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
-	"os"
+	"runtime"
 	"time"
 	"unsafe"
 
 	"github.com/gozyre/zyre/internal/buffer"
 )
 
-// flowing is the time within which another event makes a flow of them. Then
-// it pays to let the threads of libzyre go on for a moment before the socket
-// is found empty: finding it so costs them a wake, and us.
+// Events that follow each other within this time are a flow. Then it pays to
+// let the threads of libzyre go on for a moment before the socket is found
+// empty: finding it so costs them a wake, and us.
 const flowing = 50 * time.Microsecond
+
+// Shortly after an event the one who waits for the next stays in a call of C,
+// for a millisecond at most, and is woken by it alone. Go's netpoller wakes
+// him with the help of other threads, which takes libzyre's the processor: a
+// third of a round trip.
+const lively = C.ZG_STAY_MS * time.Millisecond
+
+// Who only goes in and out of calls for 10 ms looks to Go's scheduler like one
+// who does not let others run. It then takes the processor from him at each
+// call, and gives it back. Letting others run now and then is cheaper.
+const turn = 5 * time.Millisecond
 
 // collect moves what libzyre's socket has into the inbox, without waiting,
 // and reports whether there was anything. Anybody may call it.
-func (p *presence) collect() (some bool) {
+func (p *presence) collect() bool {
 	p.draining.Lock()
 	defer p.draining.Unlock()
-	if p.ended {
-		return false
+	return p.drain(false)
+}
+
+// linger is collect for the one who waits. If there was an event just now, he
+// stays for the next, but takes no more than that one unless they flow. It
+// reports whether the inbox has something.
+func (p *presence) linger() bool {
+	p.lingers.Store(true)
+	defer p.lingers.Store(false)
+	p.draining.Lock()
+	defer p.draining.Unlock()
+	if p.in.some() {
+		return true // another has collected it; nobody can while we stay
 	}
 	now := time.Now()
-	flows := now.Sub(p.arrival) < flowing
-	p.collected = now
-	for more := true; more && !p.stopped; more = p.c.dry == 0 {
-		if C.zg_drain(p.c, cBool(flows)) > 0 {
+	stay := now.Sub(p.arrival) < lively
+	if stay && now.Sub(p.yielded) > turn {
+		p.yielded = now
+		runtime.Gosched()
+	}
+	return p.drain(stay)
+}
+
+// drain takes what there is, once for each batch, and at first stays for it if
+// told to. It reports whether there was anything. Holding draining.
+func (p *presence) drain(stay bool) (some bool) {
+	flows := p.gap < flowing && time.Since(p.arrival) < flowing
+	for more := !p.ended; more && !p.stopped; more = p.c.more != 0 {
+		if C.zg_drain(p.c, cBool(flows), cBool(stay && !some)) > 0 {
 			some = true
-			p.arrival = now
 			p.events = p.decode(p.events[:0])
 			p.in.push(p.events)
 			clear(p.events) // the inbox has them; keep nothing alive here
 		}
+	}
+	p.collected = time.Now()
+	if some {
+		p.gap, p.arrival = p.collected.Sub(p.arrival), p.collected
 	}
 	if p.c.larges > 0 {
 		C.zg_release(p.c) // they may be many megabytes
@@ -53,38 +86,16 @@ func (p *presence) collect() (some bool) {
 	return some
 }
 
-// Shortly after an event the one who waits for the next stays in a call of the
-// kernel, and is woken by it alone. Go's netpoller wakes him with the help of
-// other threads, which takes libzyre's the processor: a third of a round trip.
-const (
-	lively   = time.Millisecond
-	lingerMS = 1
-)
-
-// linger waits a moment for the socket to have something, if it had just now,
-// and reports whether it did wait.
-func (p *presence) linger(fd uintptr) bool {
-	p.draining.Lock()
-	yes := time.Since(p.arrival) < lively
-	p.draining.Unlock()
-	if yes {
-		p.lingers.Store(true)
-		C.zg_linger(C.int(fd), lingerMS)
-		p.lingers.Store(false)
-	}
-	return yes
-}
-
 // update collects on behalf of a query, and wakes the one who waits at the
-// socket: he will not hear of what was collected.
+// socket: he will not hear of what was collected. Who lingers there collects
+// at once what comes.
 func (p *presence) update() {
-	if p.collect() {
+	if !p.lingers.Load() && p.collect() {
 		p.interrupt()
 	}
 }
 
-// updateEvery is update for those who ask often: it spares them most of it,
-// and all of it where somebody waits who collects at once.
+// updateEvery is update for those who ask often: it spares them most of it.
 func (p *presence) updateEvery(d time.Duration) {
 	if p.lingers.Load() {
 		return
@@ -99,38 +110,24 @@ func (p *presence) updateEvery(d time.Duration) {
 
 // await returns when there may be an event in the inbox, when the context is
 // done, when the presence has ended, or for no reason. It waits in Go's
-// netpoller and holds no thread. There must be one caller at a time, who has
-// the inbox's seat.
-//
-// The socket's descriptor is edge-triggered: it says that something has come
-// since the socket was last found empty. So it is drained until empty before
-// the wait; the netpoller remembers what comes in between.
+// netpoller and holds no thread, but for the moment of linger. There must be
+// one caller at a time, who has the inbox's seat.
 func (p *presence) await(ctx context.Context) {
+	if p.linger() {
+		return
+	}
 	if ctx.Done() != nil {
 		stop := context.AfterFunc(ctx, p.interrupt)
 		defer stop()
 	}
-	err := p.wait.Read(p.arrived)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		// First this, then another look at the inbox: whoever interrupts
-		// from now on is heard.
-		_ = p.ready.SetReadDeadline(time.Time{})
-	}
+	p.watch.until(p.arrived)
 }
 
-// arrived has the form that RawConn.Read wants.
-func (p *presence) arrived(fd uintptr) bool {
-	for !p.collect() && !p.in.some() {
-		if !p.linger(fd) {
-			return false
-		}
-	}
-	return true
-}
+func (p *presence) arrived() bool { return p.collect() || p.in.some() }
 
 // interrupt ends an await. Coming late it ends the next one, which does no
 // harm.
-func (p *presence) interrupt() { _ = p.ready.SetReadDeadline(time.Unix(1, 0)) }
+func (p *presence) interrupt() { p.watch.interrupt() }
 
 // decode appends the events of the batch that zg_drain has left. Their small
 // frames share one copy of it, their frames one slice. Stop is the last event,

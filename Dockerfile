@@ -24,7 +24,7 @@ RUN go mod download
 COPY . .
 
 FROM source AS portable-build
-RUN CGO_ENABLED=0 go build -tags purego -trimpath -ldflags='-s -w' -o /out/chat ./examples/chat
+RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/chat ./examples/chat
 
 FROM ${LIBZYRE_IMAGE} AS cgo-build
 # Go and the modules come along; the C compiler and the libraries are the image's.

@@ -60,6 +60,7 @@ func hears(t *testing.T, to, from *net.UDPConn, addr string, d time.Duration) bo
 }
 
 func TestHostsTalk(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h1, h2, h3 := lab.Host("h1"), lab.Host("h2"), lab.Host("h3")
 	c1, c2, c3 := listen(t, h1), listen(t, h2), listen(t, h3)
@@ -76,6 +77,7 @@ func TestHostsTalk(t *testing.T) {
 }
 
 func TestConnect(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h1, h2, h3 := lab.Host("h1"), lab.Host("h2"), lab.Host("h3")
 	p1, p2 := lab.Connect(h1, h2)
@@ -93,6 +95,7 @@ func TestConnect(t *testing.T) {
 }
 
 func TestTCPAndLinkLocal(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h1, h2 := lab.Host("h1"), lab.Host("h2")
 	var address string
@@ -140,6 +143,7 @@ func zone(address string, h *Host) string {
 }
 
 func TestLinkDownUp(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h1, h2 := lab.Host("h1"), lab.Host("h2")
 	c1, c2 := listen(t, h1), listen(t, h2)
@@ -154,6 +158,7 @@ func TestLinkDownUp(t *testing.T) {
 }
 
 func TestPartition(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h1, h2, h3 := lab.Host("h1"), lab.Host("h2"), lab.Host("h3")
 	c1, c2, c3 := listen(t, h1), listen(t, h2), listen(t, h3)
@@ -171,6 +176,7 @@ func TestPartition(t *testing.T) {
 }
 
 func TestLoss(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h1, h2 := lab.Host("h1"), lab.Host("h2")
 	c1, c2 := listen(t, h1), listen(t, h2)
@@ -199,6 +205,7 @@ func TestLoss(t *testing.T) {
 }
 
 func TestVanish(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h1, h2, h3 := lab.Host("h1"), lab.Host("h2"), lab.Host("h3")
 	c1, c2, c3 := listen(t, h1), listen(t, h2), listen(t, h3)
@@ -213,6 +220,7 @@ func TestVanish(t *testing.T) {
 }
 
 func TestCommand(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h := lab.Host("h1")
 	out, err := h.Command("ip", "-o", "link").CombinedOutput()
@@ -227,6 +235,7 @@ func TestCommand(t *testing.T) {
 // TestDoFails tells that a failure inside Do ends the test that called it,
 // and leaves the host usable for its cleanups.
 func TestDoFails(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h := lab.Host("h1")
 	went := false

@@ -46,6 +46,7 @@ func arrivals(t *testing.T, from, to *net.UDPConn, at netip.Addr, count int) (nu
 }
 
 func TestDelay(t *testing.T) {
+	t.Parallel()
 	h, from, to, at := shaped(t)
 	h.Shape(Line{Delay: 50 * time.Millisecond, Jitter: 20 * time.Millisecond})
 	begin := time.Now()
@@ -62,6 +63,7 @@ func TestDelay(t *testing.T) {
 }
 
 func TestReorder(t *testing.T) {
+	t.Parallel()
 	h, from, to, at := shaped(t)
 	h.Shape(Line{Reorder: 20})
 	got := arrivals(t, from, to, at, 200)
@@ -75,6 +77,7 @@ func TestReorder(t *testing.T) {
 }
 
 func TestDuplicate(t *testing.T) {
+	t.Parallel()
 	h, from, to, at := shaped(t)
 	h.Shape(Line{Duplicate: 20})
 	got := arrivals(t, from, to, at, 200)
@@ -89,6 +92,7 @@ func TestDuplicate(t *testing.T) {
 // TestReset tells that a packet can end a connection at both ends, and that
 // others are let through.
 func TestReset(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h1, h2 := lab.Host("h1"), lab.Host("h2")
 	h1.Shape(Line{})
@@ -132,6 +136,7 @@ func TestReset(t *testing.T) {
 
 // TestShapedLineBreaks tells that the other faults work on a shaped line too.
 func TestShapedLineBreaks(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h1, h2 := lab.Host("h1"), lab.Host("h2")
 	h1.Shape(Line{Delay: time.Millisecond})
@@ -156,6 +161,7 @@ func TestShapedLineBreaks(t *testing.T) {
 }
 
 func TestBlock(t *testing.T) {
+	t.Parallel()
 	lab := New(t)
 	h1, h2 := lab.Host("h1"), lab.Host("h2")
 	c1, c2 := listen(t, h1), listen(t, h2)

@@ -3,10 +3,7 @@
 package fallback
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"slices"
 	"strings"
 	"sync"
 
@@ -51,26 +48,17 @@ func mebibytes(n int) float64 { return float64(n) / (1 << 20) }
 
 // The figures are between these lines of the document.
 const (
-	figuresBegin = "<!-- figures: written by go test ./fallback -run TestHostile -robustness -->\n"
-	figuresEnd   = "<!-- end of figures -->\n"
+	figuresBegin = "<!-- figures: written by go test ./fallback -run TestHostile -robustness -->"
+	figuresEnd   = "<!-- end of figures -->"
 )
 
 // publish puts the figures into a document.
 func (l *ledger) publish(file string) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	head, rest, ok := bytes.Cut(text, []byte(figuresBegin))
-	_, tail, ok2 := bytes.Cut(rest, []byte(figuresEnd))
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no place for the figures", file)
-	}
 	var b strings.Builder
 	for _, c := range l.chapters {
 		fmt.Fprintf(&b, "\n### %s\n\n", c.title)
 		b.WriteString("| attack | what it does | answer | peak MiB | MiB after | goroutines | descriptors |\n|---|---|---|--:|--:|--:|--:|\n")
 		b.WriteString(strings.Join(c.rows, "\n") + "\n")
 	}
-	return os.WriteFile(file, slices.Concat(head, []byte(figuresBegin), []byte(b.String()), []byte("\n"+figuresEnd), tail), 0o644)
+	return hostile.Publish(file, figuresBegin, b.String(), figuresEnd)
 }

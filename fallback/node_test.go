@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,17 +44,17 @@ func startNode(t testing.TB, cfg Config) *Node {
 	return n
 }
 
-// expect reads events until one of the kind comes.
-func expect(t testing.TB, n *Node, k Kind) Event {
+// expect reads events until one of the kinds comes.
+func expect(t testing.TB, n *Node, kinds ...Kind) Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		ev, err := n.Recv(ctx)
 		if err != nil {
-			t.Fatalf("waiting for event %d: %v", k, err)
+			t.Fatalf("waiting for an event of %d: %v", kinds, err)
 		}
-		if ev.Kind == k {
+		if slices.Contains(kinds, ev.Kind) {
 			return ev
 		}
 	}

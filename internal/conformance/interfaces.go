@@ -14,34 +14,35 @@ import (
 // change. Its neighbours have one each, and may be of the engine that cannot
 // have more.
 var interfaceTests = []test{
-	{"EveryInterface", func(m *mesh) { m.severalNetworks("*") }},
-	{"NamedInterfaces", func(m *mesh) { m.severalNetworks("eth1", "eth0") }},
-	{"InterfaceComesAndGoes", interfaceComesAndGoes},
-	{"AddressChanges", addressChanges},
-	{"SecondNetworkTakesOver", secondNetworkTakesOver},
+	{"EveryInterface", several.with(everyInterface)},
+	{"NamedInterfaces", several.with(namedInterfaces)},
+	{"InterfaceComesAndGoes", several.with(interfaceComesAndGoes)},
+	{"AddressChanges", several.with(addressChanges)},
+	{"SecondNetworkTakesOver", several.with(secondNetworkTakesOver)},
 	{"LinkLocal", linkLocal},
-	{"DualStack", dualStack},
-	{"DualStackAddresses", dualStackAddresses},
-	{"DualStackLater", dualStackLater},
-	{"GossipOnEveryInterface", gossipOnEveryInterface},
-	{"GossipHubOnEveryInterface", gossipHubOnEveryInterface},
-	{"GossipAddressChanges", gossipAddressChanges},
-	{"GossipLinkLocal", gossipLinkLocal},
+	{"DualStack", dual.with(dualStack)},
+	{"DualStackAddresses", dual.with(dualStackAddresses)},
+	{"DualStackLater", dual.with(dualStackLater)},
+	{"GossipOnEveryInterface", several.with(gossipOnEveryInterface)},
+	{"GossipHubOnEveryInterface", several.with(gossipHubOnEveryInterface)},
+	{"GossipAddressChanges", several.with(gossipAddressChanges)},
+	{"GossipLinkLocal", several.with(gossipLinkLocal)},
 }
 
 var (
 	several = Options{Interfaces: []string{"eth0", "eth1"}}
+	dual    = Options{Interface: "eth0", DualStack: true}
 	ipv6    = Options{Multicast: "ff02::1"}
 )
 
-// able returns the first engine that has what the options ask for.
-func (m *mesh) able(o Options) (f Factory, ok bool) {
-	m.Helper()
-	engines := m.enginesWith(o)
-	if len(engines) == 0 {
-		return Factory{}, false
+// with returns a test that needs an engine that has what the options ask for,
+// and gets the first of those. Where there is none it has nothing to test.
+func (o Options) with(run func(*mesh, Factory)) func(*mesh) {
+	return func(m *mesh) {
+		if engines := m.enginesWith(o); len(engines) > 0 {
+			run(m, engines[0])
+		}
 	}
-	return engines[0], true
 }
 
 // by starts a node of an engine on a host.
@@ -130,13 +131,12 @@ func (m *mesh) twoNetworks() (one, middle, other *netlab.Host, near, far netlab.
 	return one, middle, other, near, far
 }
 
+func everyInterface(m *mesh, f Factory)  { m.severalNetworks(f, "*") }
+func namedInterfaces(m *mesh, f Factory) { m.severalNetworks(f, "eth1", "eth0") }
+
 // severalNetworks: a node on two networks has on each the address that is
 // right there, and none that leads to the containers of its host.
-func (m *mesh) severalNetworks(names ...string) {
-	f, ok := m.able(several)
-	if !ok {
-		return
-	}
+func (m *mesh) severalNetworks(f Factory, names ...string) {
 	one, middle, other, near, far := m.twoNetworks()
 	a, b := m.on(one, Options{}), m.by(m.factory(), other, Options{Interface: far.Name})
 	both := m.by(f, middle, Options{Interfaces: names})
@@ -155,11 +155,7 @@ func (m *mesh) severalNetworks(names ...string) {
 
 // interfaceComesAndGoes: a node on every interface meets who is behind a new
 // one, and takes leave of him when the interface is gone.
-func interfaceComesAndGoes(m *mesh) {
-	f, ok := m.able(several)
-	if !ok {
-		return
-	}
+func interfaceComesAndGoes(m *mesh, f Factory) {
 	lab := netlab.New(m)
 	one, middle, other := lab.Host("one"), lab.Host("middle"), lab.Host("other")
 	a, both := m.on(one, Options{}), m.by(f, middle, Options{Interfaces: []string{"*"}})
@@ -182,41 +178,50 @@ func interfaceComesAndGoes(m *mesh) {
 // addressChanges: a node whose host gets another address while it runs is
 // found there by those who know it, and by one who comes before the node has
 // noticed.
-func addressChanges(m *mesh) {
-	f, ok := m.able(several)
-	if !ok {
-		return
-	}
+func addressChanges(m *mesh, f Factory) {
 	lab := netlab.New(m)
 	still, moves := lab.Host("still"), lab.Host("moves")
 	a, b := m.on(still, Options{}), m.by(f, moves, Options{Interface: "eth0"})
 	m.meet(a, b)
-	for i, addr := range []string{"10.77.0.200", "10.77.0.201"} {
+	for i, addr := range newAddresses {
 		h := lab.Host(fmt.Sprint("new ", i))
 		moves.SetAddr(netip.MustParseAddr(addr))
 		c := m.on(h, Options{})
 		b.await(zyre.Enter, c.UUID())
 		m.finds(c, b, moves.Addr())
-		a.await(zyre.Exit, b.UUID())
-		b.await(zyre.Exit, a.UUID())
-		m.enters(a, b, moves.Addr())
-		m.enters(b, a, still.Addr())
+		m.meetAnew(a, still, b, moves)
 		m.meet(a, c)
-		m.ok(c.Close(), "close")
-		a.await(zyre.Exit, c.UUID())
-		b.await(zyre.Exit, c.UUID())
+		m.leaves(c, a, b)
 		m.talk(a, b, 10)
+	}
+}
+
+// newAddresses are those that a host gets while a node runs on it.
+var newAddresses = []string{"10.77.0.200", "10.77.0.201"}
+
+// meetAnew waits until two nodes have lost each other and met again where
+// their hosts are now.
+func (m *mesh) meetAnew(a *node, at *netlab.Host, b *node, bt *netlab.Host) {
+	m.Helper()
+	a.await(zyre.Exit, b.UUID())
+	b.await(zyre.Exit, a.UUID())
+	m.enters(a, b, bt.Addr())
+	m.enters(b, a, at.Addr())
+}
+
+// leaves closes a node and waits until the others know.
+func (m *mesh) leaves(n *node, others ...*node) {
+	m.Helper()
+	m.ok(n.Close(), "close")
+	for _, other := range others {
+		other.await(zyre.Exit, n.UUID())
 	}
 }
 
 // secondNetworkTakesOver: nodes that share two networks are one peer for each
 // other, and lose each other for no longer than the timeouts when the network
 // fails over which they are connected.
-func secondNetworkTakesOver(m *mesh) {
-	f, ok := m.able(several)
-	if !ok {
-		return
-	}
+func secondNetworkTakesOver(m *mesh, f Factory) {
 	lab := netlab.New(m)
 	h1, h2 := lab.Host("h1"), lab.Host("h2")
 	p1, p2 := lab.Connect(h1, h2)
@@ -266,28 +271,23 @@ func linkLocal(m *mesh) {
 
 // dualStack: a node of both IP versions meets those of one, who do not meet
 // each other, and another like itself once and not twice.
-func dualStack(m *mesh) {
-	m.bothVersions(Options{Interface: "eth0"}, Options{Interfaces: []string{"*"}})
+func dualStack(m *mesh, f Factory) {
+	m.bothVersions(f, Options{Interface: "eth0"}, Options{Interfaces: []string{"*"}})
 }
 
 // dualStackAddresses: the same with an address of each version.
-func dualStackAddresses(m *mesh) {
+func dualStackAddresses(m *mesh, f Factory) {
 	first := []string{"10.77.0.1", "fe80::77:ff:fe00:1"} // of the lab's first host
-	m.bothVersions(Options{Interfaces: first}, Options{Interface: "eth0"})
+	m.bothVersions(f, Options{Interfaces: first}, Options{Interface: "eth0"})
 }
 
 // dualStackLater: a node of both IP versions starts where there is only one.
-func dualStackLater(m *mesh) {
-	o := Options{Interface: "eth0", DualStack: true}
-	f, ok := m.able(o)
-	if !ok {
-		return
-	}
+func dualStackLater(m *mesh, f Factory) {
 	lab := netlab.New(m)
 	h1, h4, h6 := lab.Host("both"), lab.Host("four"), lab.Host("six")
 	h1.IP("-6 address flush dev eth0")
 	h6.IP("-4 address flush dev eth0")
-	both, four, six := m.by(f, h1, o), m.on(h4, Options{}), m.on(h6, ipv6)
+	both, four, six := m.by(f, h1, dual), m.on(h4, Options{}), m.on(h6, ipv6)
 	m.meet(both, four)
 	m.talk(both, four, 10)
 	h1.IP("address add fe80::77/64 dev eth0 nodad")
@@ -296,12 +296,8 @@ func dualStackLater(m *mesh) {
 	m.talk(both, four, 10)
 }
 
-func (m *mesh) bothVersions(first, second Options) {
+func (m *mesh) bothVersions(f Factory, first, second Options) {
 	first.DualStack, second.DualStack = true, true
-	f, ok := m.able(first)
-	if !ok {
-		return
-	}
 	lab := netlab.New(m)
 	h1, h2, h4, h6 := lab.Host("both"), lab.Host("both too"), lab.Host("four"), lab.Host("six")
 	both, twin := m.by(f, h1, first), m.by(f, h2, second)
@@ -334,11 +330,7 @@ func (m *mesh) bothVersions(first, second Options) {
 
 // gossipOnEveryInterface: a node on two networks gives a hub the address that
 // it has on the network of the hub.
-func gossipOnEveryInterface(m *mesh) {
-	f, ok := m.able(several)
-	if !ok {
-		return
-	}
+func gossipOnEveryInterface(m *mesh, f Factory) {
 	_, middle, other, near, far := m.twoNetworks()
 	hub := hubAt(far.Addr)
 	b := m.by(m.factory(), other, Options{Interface: far.Name, GossipBind: []string{hub}})
@@ -351,11 +343,7 @@ func gossipOnEveryInterface(m *mesh) {
 
 // gossipHubOnEveryInterface: of a hub on two networks the gossip has one
 // address, and its neighbours on the other find it all the same.
-func gossipHubOnEveryInterface(m *mesh) {
-	f, ok := m.able(several)
-	if !ok {
-		return
-	}
+func gossipHubOnEveryInterface(m *mesh, f Factory) {
 	one, middle, other, near, far := m.twoNetworks()
 	both := m.by(f, middle, Options{Interfaces: []string{"*"}, GossipBind: []string{"tcp://*:5680"}})
 	m.tells(both, middle.Addr())
@@ -373,24 +361,17 @@ func gossipHubOnEveryInterface(m *mesh) {
 // tells the gossip, and those who come later find it there. A newcomer that
 // comes before the hub knows it is told the former address, with which libzyre
 // would be content.
-func gossipAddressChanges(m *mesh) {
-	f, ok := m.able(several)
-	if !ok {
-		return
-	}
+func gossipAddressChanges(m *mesh, f Factory) {
 	lab := netlab.New(m)
 	still, moves := lab.Host("still"), lab.Host("moves")
 	hub := hubAt(still.Addr())
 	o := Options{GossipConnect: []Hub{{Endpoint: hub}}}
 	a, b := m.on(still, Options{GossipBind: []string{hub}}), m.by(f, moves, o.on("eth0"))
 	m.meet(a, b)
-	for i, addr := range []string{"10.77.0.200", "10.77.0.201"} {
+	for i, addr := range newAddresses {
 		h := lab.Host(fmt.Sprint("new ", i))
 		moves.SetAddr(netip.MustParseAddr(addr))
-		a.await(zyre.Exit, b.UUID())
-		b.await(zyre.Exit, a.UUID())
-		m.enters(a, b, moves.Addr())
-		m.enters(b, a, still.Addr())
+		m.meetAnew(a, still, b, moves)
 		m.tells(b, moves.Addr())
 		c := m.by(f, h, o.on("eth0"))
 		m.enters(c, b, moves.Addr())
@@ -398,18 +379,12 @@ func gossipAddressChanges(m *mesh) {
 		m.meet(a, c)
 		m.talk(b, c, 10)
 		m.talk(a, b, 10)
-		m.ok(c.Close(), "close")
-		a.await(zyre.Exit, c.UUID())
-		b.await(zyre.Exit, c.UUID())
+		m.leaves(c, a, b)
 	}
 }
 
 // gossipLinkLocal: the gossip cannot tell zones, so each node adds its own.
-func gossipLinkLocal(m *mesh) {
-	f, ok := m.able(several)
-	if !ok {
-		return
-	}
+func gossipLinkLocal(m *mesh, f Factory) {
 	lab := netlab.New(m)
 	var hub Hub
 	var nodes []*node

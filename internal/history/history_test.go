@@ -130,10 +130,7 @@ func TestGood(t *testing.T) {
 }
 
 // bad are histories with a violation, and what is to be said of it.
-var bad = map[string]struct {
-	happens func(w *world)
-	want    string
-}{
+var bad = map[string]fault{
 	"received twice": {func(w *world) {
 		m := w.a.Whispering(w.b.ID)
 		w.b.Received(w.a.ID, m)
@@ -212,25 +209,33 @@ var bad = map[string]struct {
 	"a shout that nobody did": {func(w *world) { w.b.Received(w.a.ID, Message{Shout, 4, 100}) }, "never sent"},
 }
 
+// fault is what must be found when something has happened.
+type fault struct {
+	happens func(w *world)
+	want    string
+}
+
+func (f fault) mustBeFound(t *testing.T) *world {
+	t.Helper()
+	w := meet()
+	w.talk()
+	f.happens(w)
+	if faults := strings.Join(w.check(), "\n"); !strings.Contains(faults, f.want) {
+		t.Errorf("not found: %s\nfound:\n%s", f.want, faults)
+	}
+	return w
+}
+
 func TestBad(t *testing.T) {
 	for name, tt := range bad {
 		t.Run(name, func(t *testing.T) {
-			w := meet()
-			w.talk()
-			tt.happens(w)
-			faults := strings.Join(w.check(), "\n")
-			if !strings.Contains(faults, tt.want) {
-				t.Errorf("not found: %s\nfound:\n%s", tt.want, faults)
-			}
+			tt.mustBeFound(t)
 		})
 	}
 }
 
 // badEnds are histories that must not end as they do.
-var badEnds = map[string]struct {
-	happens func(w *world)
-	want    string
-}{
+var badEnds = map[string]fault{
 	"the last message is lost": {func(w *world) { w.a.Whispering(w.b.ID) }, "whisper 4 was lost"},
 	"the last shout is lost":   {func(w *world) { w.a.Shouting() }, "shout 4 was lost"},
 	"nodes that never met": {func(w *world) {
@@ -255,14 +260,7 @@ var badEnds = map[string]struct {
 func TestBadEnd(t *testing.T) {
 	for name, tt := range badEnds {
 		t.Run(name, func(t *testing.T) {
-			w := meet()
-			w.talk()
-			tt.happens(w)
-			faults := strings.Join(w.check(), "\n")
-			if !strings.Contains(faults, tt.want) {
-				t.Errorf("not found: %s\nfound:\n%s", tt.want, faults)
-			}
-			if w.fateA == Lives && w.fateB == Lives && Pending(w.a, w.b) == "" {
+			if w := tt.mustBeFound(t); w.fateA == Lives && w.fateB == Lives && Pending(w.a, w.b) == "" {
 				t.Error("nothing is pending")
 			}
 		})

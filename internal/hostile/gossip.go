@@ -107,21 +107,9 @@ func (c *Conn) answeredBy() error {
 	return nil
 }
 
+// closesGossip is closes for clients of a hub.
 func closesGossip(attempts ...[]byte) func(*Scene) error {
-	return func(s *Scene) error {
-		for i, b := range attempts {
-			c, err := s.Client()
-			if err != nil {
-				return err
-			}
-			c.Send(b)
-			if err := c.Closed(); err != nil {
-				return fmt.Errorf("attempt %d: %w", i+1, err)
-			}
-			c.Close()
-		}
-		return nil
-	}
+	return closesThose((*Scene).Client, each(attempts)...)
 }
 
 func meaningless(s *Scene) error {

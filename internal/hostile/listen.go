@@ -61,18 +61,24 @@ func gaveUp(listeners ...Behaviour) func(*Scene) error {
 	}
 }
 
+// found listens, and returns when the victim, told by a beacon, has connected.
+func (s *Scene) found(b Behaviour) (*Listener, error) {
+	l, err := s.Listen(b)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Beacons(s.Addr, Beacon(newID(), l.Port())); err != nil {
+		return nil, err
+	}
+	return l, l.Contacted(1)
+}
+
 // patient returns an attack of one listener, to which the victim must not
 // connect more often than so.
 func patient(b Behaviour, most int) func(*Scene) error {
 	return func(s *Scene) error {
-		l, err := s.Listen(b)
+		l, err := s.found(b)
 		if err != nil {
-			return err
-		}
-		if err := s.Beacons(s.Addr, Beacon(newID(), l.Port())); err != nil {
-			return err
-		}
-		if err := l.Contacted(1); err != nil {
 			return err
 		}
 		time.Sleep(1500 * time.Millisecond)

@@ -82,14 +82,8 @@ func greetsOnly(s *Scene) error {
 // hold has the victim connect to a listener for as long as a handshake may
 // last, and looks at how many connections that makes.
 func (s *Scene) hold(b Behaviour) error {
-	l, err := s.Listen(b)
+	l, err := s.found(b)
 	if err != nil {
-		return err
-	}
-	if err := s.Beacons(s.Addr, Beacon(newID(), l.Port())); err != nil {
-		return err
-	}
-	if err := l.Contacted(1); err != nil {
 		return err
 	}
 	time.Sleep(s.Limits.Handshake)

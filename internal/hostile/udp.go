@@ -17,9 +17,9 @@ func UDP() []Attack {
 		{"closed ports", "7", "2000 UUIDs, each at another closed port", "dials as many as the limit for one address allows, gives up", closedPorts},
 		{"many addresses", "7", "1000 UUIDs, each at another endpoint of 250 addresses, which all hang up", "dials as many as the limit for all addresses allows", manyAddresses},
 		{"privileged port", "14", "a port below 1024 where somebody listens", "never connects to it", privileged},
-		{"one endpoint, many UUIDs", "7, 11", "300 UUIDs at an endpoint where a node listens", "one connection at a time, a new one twice a second at most", sameEndpoint},
-		{"one endpoint that hangs up", "7, 11", "300 UUIDs at an endpoint that closes every connection", "tries again ever more slowly", hangsUp},
-		{"third party", "14", "200 UUIDs at one port of a bystander that speaks HTTP", "connects a few times and gives up", thirdParty},
+		{"one endpoint, many UUIDs", "7, 11", "300 UUIDs at an endpoint where a node listens", "one connection at a time, a new one twice a second at most", manyNodes(300, Polite, 2)},
+		{"one endpoint that hangs up", "7, 11", "300 UUIDs at an endpoint that closes every connection", "tries again ever more slowly", manyNodes(300, Rude, 5)},
+		{"third party", "14", "200 UUIDs at one port of a bystander that speaks HTTP", "connects a few times and gives up", manyNodes(200, Says([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")), 5)},
 		{"one UUID that moves", "7", "a UUID at two ports of a bystander in turn, 300 times", "dials a few times and gives up", moves},
 		{"endpoint of a live peer", "11", "200 UUIDs at the endpoint of an honest peer", "asks that peer for a sign of life and keeps it", liveEndpoint},
 		{"goodbye of a live peer", "12", "port 0 with the UUID of an honest peer, from its address and from another", "asks that peer for a sign of life and keeps it", goodbye},
@@ -194,40 +194,20 @@ func (s *Scene) pressed(l *Listener, beacons [][]byte) error {
 	return l.Contacted(1)
 }
 
-func sameEndpoint(s *Scene) error {
-	l, err := s.Listen(Polite)
-	if err != nil {
-		return err
+// manyNodes returns an attack with beacons of so many nodes at one endpoint, to
+// which the victim must connect at most so often at once.
+func manyNodes(n int, b Behaviour, atOnce float64) func(*Scene) error {
+	return func(s *Scene) error {
+		l, err := s.Listen(b)
+		if err != nil {
+			return err
+		}
+		begin := time.Now()
+		if err := s.pressed(l, many(n, l.Port())); err != nil {
+			return err
+		}
+		return l.atMost(atOnce+2*time.Since(begin).Seconds(), 2)
 	}
-	begin := time.Now()
-	if err := s.pressed(l, many(300, l.Port())); err != nil {
-		return err
-	}
-	return l.atMost(2+2*time.Since(begin).Seconds(), 2)
-}
-
-func hangsUp(s *Scene) error {
-	l, err := s.Listen(Rude)
-	if err != nil {
-		return err
-	}
-	begin := time.Now()
-	if err := s.pressed(l, many(300, l.Port())); err != nil {
-		return err
-	}
-	return l.atMost(5+2*time.Since(begin).Seconds(), 2)
-}
-
-func thirdParty(s *Scene) error {
-	l, err := s.Listen(Says([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")))
-	if err != nil {
-		return err
-	}
-	begin := time.Now()
-	if err := s.pressed(l, many(200, l.Port())); err != nil {
-		return err
-	}
-	return l.atMost(5+2*time.Since(begin).Seconds(), 2)
 }
 
 func moves(s *Scene) error {

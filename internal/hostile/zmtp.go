@@ -73,9 +73,14 @@ func altered(at int, b byte) []byte {
 // closes returns an attack of several connections, on each of which the
 // victim must hang up.
 func closes(attempts ...[][]byte) func(*Scene) error {
+	return closesThose((*Scene).Dial, attempts...)
+}
+
+// closesThose is closes for connections that are made this way.
+func closesThose(connect func(*Scene) (*Conn, error), attempts ...[][]byte) func(*Scene) error {
 	return func(s *Scene) error {
 		for i, parts := range attempts {
-			c, err := s.Dial()
+			c, err := connect(s)
 			if err != nil {
 				return err
 			}
@@ -87,6 +92,14 @@ func closes(attempts ...[][]byte) func(*Scene) error {
 		}
 		return nil
 	}
+}
+
+// each makes an attempt of each piece.
+func each(pieces [][]byte) (attempts [][][]byte) {
+	for _, b := range pieces {
+		attempts = append(attempts, [][]byte{b})
+	}
+	return attempts
 }
 
 func identities(s *Scene) error {

@@ -35,20 +35,8 @@ func Strangers() []Attack {
 
 // closesAfter is closes for messages behind a good handshake.
 func closesAfter(attempts ...[]byte) func(*Scene) error {
-	return func(s *Scene) error {
-		for i, bytes := range attempts {
-			c, err := s.Shaken(newID())
-			if err != nil {
-				return err
-			}
-			c.Send(bytes)
-			if err := c.Closed(); err != nil {
-				return fmt.Errorf("attempt %d: %w", i+1, err)
-			}
-			c.Close()
-		}
-		return nil
-	}
+	shaken := func(s *Scene) (*Conn, error) { return s.Shaken(newID()) }
+	return closesThose(shaken, each(attempts)...)
 }
 
 // closesHellos is closesAfter for HELLOs.

@@ -132,6 +132,16 @@ func (h *czmqHub) state(i int) (known, has bool, hellos, invalid int) {
 	return h.known, h.tuples[keyOf(i)] == valueOf(i), h.hellos, h.invalid
 }
 
+// hasAll checks that it has n tuples from this one on.
+func (h *czmqHub) hasAll(t *testing.T, first, n int) {
+	t.Helper()
+	for i := range n {
+		if _, has, _, _ := h.state(first + i); !has {
+			t.Errorf("tuple %d is lost", i)
+		}
+	}
+}
+
 func TestCZMQDoesNotForgetUs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, n := byHand(t, 1)
@@ -165,11 +175,7 @@ func TestCZMQThatForgotUsHearsAllAgain(t *testing.T) {
 		if hellos > 3 {
 			t.Errorf("%d times HELLO: one answers many times INVALID", hellos)
 		}
-		for i := range 20 {
-			if _, has, _, _ := hub.state(100 + i); !has {
-				t.Errorf("tuple %d is lost", i)
-			}
-		}
+		hub.hasAll(t, 100, 20)
 		n.Close()
 	})
 }
@@ -191,11 +197,7 @@ func TestCZMQFarAway(t *testing.T) {
 		if !known || hellos > 3 {
 			t.Errorf("known %v after %d times HELLO", known, hellos)
 		}
-		for i := range 20 {
-			if _, has, _, _ := hub.state(100 + i); !has {
-				t.Errorf("tuple %d is lost", i)
-			}
-		}
+		hub.hasAll(t, 100, 20)
 		n.Close()
 	})
 }

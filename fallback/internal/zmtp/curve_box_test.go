@@ -48,14 +48,7 @@ func TestMessages(t *testing.T) {
 		for _, keep := range []bool{false, true} {
 			_, o := direction()
 			got := frames(t, openingReader(stream, pieces, 1<<20, o), keep)
-			if len(got) != len(want) {
-				t.Fatalf("reads of %d, keep %t: %d frames of %d", pieces, keep, len(got), len(want))
-			}
-			for i := range want {
-				if !bytes.Equal(got[i], want[i]) {
-					t.Fatalf("reads of %d, keep %t: frame %d differs", pieces, keep, i)
-				}
-			}
+			mustBeEqual(t, fmt.Sprintf("reads of %d, keep %t", pieces, keep), got, want)
 		}
 	}
 }

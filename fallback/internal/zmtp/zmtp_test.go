@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -175,14 +176,19 @@ func TestReader(t *testing.T) {
 		for _, keep := range []bool{false, true} {
 			r := NewReader(&slowReader{bytes.NewReader(stream), most}, 1<<20)
 			got := frames(t, r, keep)
-			if len(got) != len(want) {
-				t.Fatalf("reads of %d, keep %t: %d frames of %d", most, keep, len(got), len(want))
-			}
-			for i := range want {
-				if !bytes.Equal(got[i], want[i]) {
-					t.Fatalf("reads of %d, keep %t: frame %d differs", most, keep, i)
-				}
-			}
+			mustBeEqual(t, fmt.Sprintf("reads of %d, keep %t", most, keep), got, want)
+		}
+	}
+}
+
+func mustBeEqual(t *testing.T, what string, got, want [][]byte) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d frames of %d", what, len(got), len(want))
+	}
+	for i := range want {
+		if !bytes.Equal(got[i], want[i]) {
+			t.Fatalf("%s: frame %d differs", what, i)
 		}
 	}
 }

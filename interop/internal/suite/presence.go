@@ -26,15 +26,9 @@ func testOurStop(t *testing.T, impl Implementation) {
 	p.exchange(t)
 }
 
-// testTheirStop is told at once too: our node would give a silent peer up
-// only after the tests have given up waiting.
+// testTheirStop is told at once too: our node gives no peer up.
 func testTheirStop(t *testing.T, impl Implementation) {
-	cfg := lab.Config(t, ourName)
-	cfg.Evasive, cfg.Expired = lab.Never/2, lab.Never
-	p := &pair{impl: impl, ours: lab.NewNode(t, cfg), theirs: impl.launch(t)}
-	p.theirs.Start(theirName, nil)
-	p.their, p.our = p.theirs.UUID, p.ours.Start()
-	p.meet(t)
+	p := newPair(t, impl)
 	p.theirs.Stop()
 	p.ours.Next(t, p.their, fallback.Exit)
 	if err := p.ours.Whisper(p.their, []byte("too late")); err == nil {
@@ -44,7 +38,7 @@ func testTheirStop(t *testing.T, impl Implementation) {
 
 // testTheirDeath kills their node, which leaves without a word.
 func testTheirDeath(t *testing.T, impl Implementation) {
-	p := newPair(t, impl)
+	p := newPairOf(t, lab.NewNode(t, lab.Config(t, ourName)), impl)
 	p.theirs.Kill()
 	p.ours.Next(t, p.their, fallback.Exit)
 	if len(p.ours.Peers()) != 0 {
@@ -54,7 +48,7 @@ func testTheirDeath(t *testing.T, impl Implementation) {
 
 // testTheirRestart replaces a node that died by another, as a supervisor does.
 func testTheirRestart(t *testing.T, impl Implementation) {
-	p := newPair(t, impl, "G")
+	p := newPairOf(t, lab.NewNode(t, lab.Config(t, ourName)), impl, "G")
 	p.theirs.Kill()
 	former := p.their
 	p.theirs = impl.launch(t)

@@ -73,7 +73,12 @@ type pair struct {
 // the start, and waits until each has met the other.
 func newPair(t *testing.T, impl Implementation, groups ...string) *pair {
 	t.Helper()
-	p := &pair{impl: impl, ours: newNode(t, ourName), theirs: impl.launch(t)}
+	return newPairOf(t, newNode(t, ourName), impl, groups...)
+}
+
+func newPairOf(t *testing.T, ours *lab.Node, impl Implementation, groups ...string) *pair {
+	t.Helper()
+	p := &pair{impl: impl, ours: ours, theirs: impl.launch(t)}
 	for _, g := range groups {
 		p.ours.Must(p.ours.Join(g))
 	}
@@ -108,9 +113,12 @@ func (p *pair) quiet(t *testing.T) {
 	p.theirs.Quiet(t, p.our)
 }
 
+// newNode makes a node that gives nobody up: a peer that has much to read, on
+// a machine that has much to do, answers late.
 func newNode(t *testing.T, name string) *lab.Node {
 	t.Helper()
 	cfg := lab.Config(t, name)
+	cfg.Evasive, cfg.Expired = lab.Never/2, lab.Never
 	cfg.Headers = ourHeaders
 	return lab.NewNode(t, cfg)
 }

@@ -90,6 +90,15 @@ func (s *Scene) Client() (*Conn, error) {
 	return c, err
 }
 
+// Member does so and says HELLO, without which the hub of libzyre takes nothing.
+func (s *Scene) Member() (*Conn, error) {
+	c, err := s.Client()
+	if err == nil {
+		c.Send(Frame(0, Gossip(gossipHello)))
+	}
+	return c, err
+}
+
 // answeredBy waits for the hub's answer to a PING, which comes behind all that
 // was said before.
 func (c *Conn) answeredBy() error {
@@ -113,7 +122,7 @@ func closesGossip(attempts ...[]byte) func(*Scene) error {
 }
 
 func meaningless(s *Scene) error {
-	c, err := s.Client()
+	c, err := s.Member()
 	if err != nil {
 		return err
 	}
@@ -141,7 +150,7 @@ func nowhereGossipAt(s *Scene, port uint16, tuples func(s *Scene, at netip.AddrP
 	if err != nil {
 		return err
 	}
-	c, err := s.Client()
+	c, err := s.Member()
 	if err != nil {
 		return err
 	}
@@ -171,7 +180,7 @@ func gossipThirdParty(s *Scene) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.Client()
+	c, err := s.Member()
 	if err != nil {
 		return err
 	}
@@ -194,7 +203,7 @@ func floodOfTuples(at netip.Addr, n int) (b []byte) {
 }
 
 func gossipFlood(s *Scene) error {
-	c, err := s.Client()
+	c, err := s.Member()
 	if err != nil {
 		return err
 	}

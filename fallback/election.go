@@ -118,16 +118,16 @@ func (pr *presence) vote(to []*peer, but *peer, kind zre.Kind, group string, id 
 
 // elected ends an election; mu is held.
 func (pr *presence) elected(e *election, group string, id UUID) *Event {
-	e.end()
-	e.leader, e.remind = id, true
 	ev := Event{Kind: Leader, Peer: id, Group: group, Name: pr.node.nameOf(id)}
 	if id != pr.id {
 		p := pr.peers[id]
-		if p == nil || !p.entered {
-			return nil // it has gone meanwhile
+		if p == nil || p.groups[group] == nil {
+			return pr.elect(group, e) // it has gone meanwhile
 		}
 		ev.Name = p.name
 	}
+	e.end()
+	e.leader, e.remind = id, true
 	return &ev
 }
 
@@ -143,6 +143,9 @@ func (pr *presence) voted(p *peer, m zre.Message) *Event {
 	e := pr.votes(group)
 	if p.gone || e == nil || p.groups[group] == nil {
 		return nil
+	}
+	if c := pr.peers[id]; id != pr.id && (c == nil || c.groups[group] == nil) {
+		return nil // whom this is about has left, or will say JOIN and this itself
 	}
 	if m.Kind == zre.KindElect {
 		return pr.electOf(p, e, group, id)
@@ -164,16 +167,22 @@ func (pr *presence) electOf(p *peer, e *election, group string, id UUID) *Event 
 	}
 	if id == e.wave {
 		e.echoed[p] = true
-		pr.complete(e, group)
+		return pr.complete(e, group) // it has ended if LEADER came first
 	}
 	return nil
 }
 
 func (pr *presence) leaderOf(p *peer, e *election, group string, id UUID) *Event {
+	if !e.running() && e.leader == (UUID{}) {
+		// It was decided without us, and some may wait for us to say so too.
+		pr.vote(pr.others(group), nil, zre.KindLeader, group, id)
+		return pr.elected(e, group, id)
+	}
 	if !e.running() || id != e.wave {
 		return nil
 	}
 	if id != pr.id && !e.said {
+		pr.answer(e, group) // now or never: nothing of a wave comes behind its LEADER
 		e.said = true
 		pr.vote(pr.others(group), nil, zre.KindLeader, group, id)
 	}
@@ -186,10 +195,8 @@ func (pr *presence) leaderOf(p *peer, e *election, group string, id UUID) *Event
 func (pr *presence) complete(e *election, group string) *Event {
 	others := pr.others(group)
 	if !e.answered && all(others, e.echoed) {
-		e.answered = true
-		if e.father != nil {
-			pr.vote([]*peer{e.father}, nil, zre.KindElect, group, e.wave)
-		} else {
+		pr.answer(e, group)
+		if e.wave == pr.id {
 			e.said = true
 			pr.vote(others, nil, zre.KindLeader, group, e.wave)
 		}
@@ -198,6 +205,15 @@ func (pr *presence) complete(e *election, group string) *Event {
 		return pr.elected(e, group, e.wave)
 	}
 	return nil
+}
+
+// answer tells the father, once, that all the others have sent the wave; mu is
+// held.
+func (pr *presence) answer(e *election, group string) {
+	if !e.answered && e.father != nil {
+		pr.vote([]*peer{e.father}, nil, zre.KindElect, group, e.wave)
+	}
+	e.answered = true
 }
 
 // all tells whether every peer has done it.
@@ -233,9 +249,12 @@ func (pr *presence) memberLeft(p *peer, group string) *Event {
 	e := pr.votes(group)
 	switch {
 	case e == nil:
-	case e.running() && (p == e.father || p.id == e.wave), !e.running() && e.leader == p.id:
+	case p.id == e.wave, !e.running() && e.leader == p.id:
 		return pr.elect(group, e)
 	case e.running():
+		if p == e.father {
+			e.father = nil // nobody waits for the answer; the others go on
+		}
 		delete(e.echoed, p)
 		delete(e.led, p)
 		return pr.complete(e, group)
@@ -257,10 +276,10 @@ func (pr *presence) checkElections(now time.Time) {
 				pr.remindOfLeader(strangers, group, e.leader, len(others))
 			}
 			e.remind = false
-		case len(strangers) == 0 && age >= electionTimeout, age >= strangersTimeout:
-			ev = pr.elect(group, e)
 		case e.said && age >= electionTimeout:
 			ev = pr.elected(e, group, e.wave) // some have said so before we could hear it
+		case len(strangers) == 0 && age >= electionTimeout, age >= strangersTimeout:
+			ev = pr.startOver(group, e)
 		case age >= electionTimeout/4:
 			pr.repeat(strangers, group, e)
 		}
@@ -268,6 +287,16 @@ func (pr *presence) checkElections(now time.Time) {
 			pr.node.inbox.post(*ev)
 		}
 	}
+}
+
+// startOver ends an election that hangs. Who is no candidate says to the one
+// that it has followed, who may have won without it, that it has to begin
+// again; mu is held.
+func (pr *presence) startOver(group string, e *election) *Event {
+	if candidate := pr.peers[e.wave]; !e.contest && candidate != nil {
+		pr.vote([]*peer{candidate}, nil, zre.KindElect, group, e.wave)
+	}
+	return pr.elect(group, e)
 }
 
 // Nodes of others count what they are sent without asking by whom or in which

@@ -46,7 +46,7 @@ func (b *besieged) suffer(a hostile.Attack) string {
 	case !meanwhile:
 		verdict = "does not answer its honest peer while it lasts"
 	}
-	if times := hostile.Connected(0); errors.As(answer, &times) {
+	if times := hostile.ConnectedError(0); errors.As(answer, &times) {
 		verdict += fmt.Sprintf("; connections: %d", times)
 	}
 	if peak > 64<<20 {

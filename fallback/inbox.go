@@ -117,15 +117,14 @@ func (b *inbox) putAside(events []Event) []Event {
 func (b *inbox) enlarge(events []Event) []Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for n := len(b.spare) - 1; n >= 0; n-- {
-		larger := b.spare[n]
+	for n, larger := range slices.Backward(b.spare) {
 		b.spare = b.spare[:n]
 		b.spareRoom -= cap(larger)
 		if cap(larger) > len(events) {
 			return append(larger, events...)
 		}
 	}
-	return slices.Grow(events[:len(events):len(events)], 1)
+	return slices.Grow(slices.Clip(events), 1)
 }
 
 // exit ends a source. The Exit event does not wait for room: there is at most

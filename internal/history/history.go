@@ -37,9 +37,10 @@ type ID [16]byte
 // String returns the first six digits, as nodes are called in logs.
 func (id ID) String() string { return strings.ToUpper(hex.EncodeToString(id[:3])) }
 
-// MarshalText and UnmarshalText let a map with these keys be encoded.
+// MarshalText lets a map with these keys be encoded.
 func (id ID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
 
+// UnmarshalText reads what MarshalText wrote.
 func (id *ID) UnmarshalText(text []byte) error {
 	if len(text) != hex.EncodedLen(len(id)) {
 		return fmt.Errorf("no ID: %q", text)

@@ -174,7 +174,7 @@ func manyAddresses(s *Scene) error {
 	time.Sleep(3 * time.Second) // for more than there should be
 	got, most := dials(), s.Limits.Dials+int(float64(s.Limits.DialRate)*(1+time.Since(begin).Seconds()))
 	if got > most {
-		return fmt.Errorf("%w, want %d at most", Connected(got), most)
+		return fmt.Errorf("%w, want %d at most", ConnectedError(got), most)
 	}
 	return nil
 }
@@ -235,18 +235,18 @@ func moves(s *Scene) error {
 	return second.atMost(most, 2)
 }
 
-// Connected is the error of a victim that has connected so often, where it
+// ConnectedError is the error of a victim that has connected so often, where it
 // should not.
-type Connected int
+type ConnectedError int
 
-func (times Connected) Error() string {
+func (times ConnectedError) Error() string {
 	return fmt.Sprintf("the victim has connected %d times", int(times))
 }
 
 // atMost checks how often the victim has connected.
 func (l *Listener) atMost(times float64, open int) error {
 	if n := l.Accepted(); float64(n) > times {
-		return fmt.Errorf("%w, want %.0f at most", Connected(n), times)
+		return fmt.Errorf("%w, want %.0f at most", ConnectedError(n), times)
 	}
 	if n := l.Most(); n > open {
 		return fmt.Errorf("the victim has had %d connections open at a time", n)

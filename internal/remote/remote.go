@@ -26,7 +26,7 @@ type Error string
 
 func (e Error) Error() string { return string(e) }
 
-// ErrEnded: the process has ended, before or during the call.
+// ErrEnded says that the process has ended, before or during the call.
 var ErrEnded = errors.New("the process has ended")
 
 // request is a call, on a line of its own.

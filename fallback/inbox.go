@@ -118,6 +118,7 @@ func (b *inbox) enlarge(events []Event) []Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for n, larger := range slices.Backward(b.spare) {
+		b.spare[n] = nil
 		b.spare = b.spare[:n]
 		b.spareRoom -= cap(larger)
 		if cap(larger) > len(events) {

@@ -38,12 +38,13 @@ build_message (const uint8_t *data, size_t size, int packed)
     return msg;
 }
 
-// Whispers or shouts to target, a string with NUL. With settle it returns
-// only after the actor has taken this message and all before it: nothing else
-// holds back a sender that is faster than the actor.
+// Whispers or shouts to target, a string with NUL. To yield lets the actor go
+// first if it is to run on this processor. To settle returns only after it has
+// taken this message and all before it: nothing else holds back a sender that
+// is faster than the actor.
 int
 zg_send (zg_node *node, int shout, const uint8_t *target,
-         const uint8_t *data, size_t size, int packed, int settle)
+         const uint8_t *data, size_t size, int packed, zg_then then)
 {
     zyre_t *zyre = (zyre_t *) node->zyre;
     zmsg_t *msg = build_message (data, size, packed);
@@ -54,8 +55,10 @@ zg_send (zg_node *node, int shout, const uint8_t *target,
         rc = zyre_shout (zyre, (const char *) target, &msg);
     else
         rc = zyre_whisper (zyre, (const char *) target, &msg);
-    if (settle)
+    if (then == ZG_SETTLE)
         zyre_uuid (zyre);
+    else if (then == ZG_YIELD)
+        sched_yield ();
     zg_restore_signals (&old);
     zmsg_destroy (&msg);
     return rc;

@@ -5,6 +5,7 @@ package zyre
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // inbox holds the events that were taken from libzyre and wait for Recv. It
@@ -22,6 +23,8 @@ type inbox struct {
 	closed chan struct{}
 
 	started chan struct{} // closed at the next start; under mu
+
+	answering atomic.Bool // the last event was read and nothing sent since
 }
 
 // keepEvents bounds the room that an emptied inbox keeps for later.
@@ -110,10 +113,12 @@ func (in *inbox) pop() (ev Event, ok bool, err error) {
 	ev, in.events[in.next] = in.events[in.next], Event{}
 	in.next++
 	in.bytes -= ev.bytes()
-	if in.next < len(in.events) {
-		in.signal()
-	} else {
+	last := in.next == len(in.events)
+	in.answering.Store(last)
+	if last {
 		in.reset()
+	} else {
+		in.signal()
 	}
 	return ev, true, nil
 }

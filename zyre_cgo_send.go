@@ -60,9 +60,8 @@ func (s *sender) send(p *presence, shout bool, frames [][]byte) (size int) {
 	for _, f := range frames {
 		size += len(f)
 	}
-	settle := s.settles(size)
 	target := (*C.uint8_t)(unsafe.Pointer(&s.target[0]))
-	C.zg_send(p.c, cBool(shout), target, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(data))), C.size_t(len(data)), cBool(packed), cBool(settle))
+	C.zg_send(p.c, cBool(shout), target, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(data))), C.size_t(len(data)), cBool(packed), s.then(p, size))
 	if cap(s.packed) > keepPacked {
 		s.packed = nil
 	}
@@ -77,16 +76,20 @@ func (s *sender) pack(frames [][]byte) {
 	}
 }
 
-// settles counts a message in and reports whether it is time to wait for the
-// actor: its pipe has no limit that would hold the sender back.
-func (s *sender) settles(size int) bool {
+// then counts a message in and tells what is next. Now and then that is to
+// wait for the actor: its pipe has no limit that would hold the sender back.
+// Who answers is about to wait himself, and lets the actor go first.
+func (s *sender) then(p *presence, size int) C.zg_then {
 	s.unsettled.messages++
 	s.unsettled.bytes += size
-	if s.unsettled.messages < settleEvery && s.unsettled.bytes < s.limit {
-		return false
+	switch {
+	case s.unsettled.messages >= settleEvery || s.unsettled.bytes >= s.limit:
+		s.unsettled = load{}
+		return C.ZG_SETTLE
+	case p.in.answering.Swap(false):
+		return C.ZG_YIELD
 	}
-	s.unsettled = load{}
-	return true
+	return C.ZG_GO_ON
 }
 
 // counters count messages over all presences of a node.

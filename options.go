@@ -18,8 +18,9 @@ const (
 	DefaultInterval       = 1000 * time.Millisecond // between two beacons
 	DefaultEvasiveTimeout = 5 * time.Second
 	DefaultExpiredTimeout = 30 * time.Second
-	DefaultInboxLimit     = 16 << 20 // bytes
-	DefaultSendLimit      = 1 << 20  // bytes, per peer
+	DefaultInboxLimit     = 16 << 20        // bytes
+	DefaultMessageLimit   = rule.MaxMessage // bytes: 64 MiB
+	DefaultSendLimit      = 1 << 20         // bytes, per peer
 )
 
 // Option configures a node; give it to [New]. A value that no node can use
@@ -56,9 +57,10 @@ type config struct {
 	allowed   [][32]byte // public keys; nil: every one
 	zapDomain string     // libzyre's; "": its default
 
-	inboxLimit  int
-	sendLimit   int
-	sendTimeout time.Duration // 0: the evasive timeout
+	inboxLimit   int
+	messageLimit int
+	sendLimit    int
+	sendTimeout  time.Duration // 0: the evasive timeout
 }
 
 // gossipHub is a gossip server to connect to.
@@ -69,15 +71,16 @@ type gossipHub struct {
 
 func newConfig(name string, opts []Option) (*config, error) {
 	c := &config{
-		name:       name,
-		headers:    map[string]string{},
-		logger:     slog.New(slog.DiscardHandler),
-		port:       DefaultPort,
-		interval:   DefaultInterval,
-		evasive:    DefaultEvasiveTimeout,
-		expired:    DefaultExpiredTimeout,
-		inboxLimit: DefaultInboxLimit,
-		sendLimit:  DefaultSendLimit,
+		name:         name,
+		headers:      map[string]string{},
+		logger:       slog.New(slog.DiscardHandler),
+		port:         DefaultPort,
+		interval:     DefaultInterval,
+		evasive:      DefaultEvasiveTimeout,
+		expired:      DefaultExpiredTimeout,
+		inboxLimit:   DefaultInboxLimit,
+		messageLimit: DefaultMessageLimit,
+		sendLimit:    DefaultSendLimit,
 	}
 	if err := rule.Name(name); err != nil {
 		return nil, err
@@ -396,6 +399,21 @@ func WithInboxLimit(bytes int) Option {
 	return func(c *config) error {
 		c.inboxLimit = bytes
 		return limit("inbox limit", bytes)
+	}
+}
+
+// WithMessageLimit bounds a message from a peer, all its frames together, in
+// bytes. A peer that sends a larger one is dropped, with [Exit], as soon as
+// that shows. It is the memory that peers can make the node take beyond all
+// other limits, so set it to the largest that your application knows. Default,
+// and the most that can be sent: [DefaultMessageLimit].
+func WithMessageLimit(bytes int) Option {
+	return func(c *config) error {
+		c.messageLimit = bytes
+		if bytes > DefaultMessageLimit {
+			return rule.Invalid("message limit", bytes, "is more than the most that can be sent, 64 MiB")
+		}
+		return limit("message limit", bytes)
 	}
 }
 

@@ -97,7 +97,7 @@ void zg_release (zg_node *node);
 // Waiting for it.
 int zg_inbox_fd (zg_node *node);
 int zg_bell (int inbox);
-void zg_arm (int bell, int inbox);
+int zg_arm (int bell, int inbox);
 void zg_disarm (int bell, int inbox);
 
 // Signals, for the other C files.

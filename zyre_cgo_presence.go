@@ -38,13 +38,12 @@ type presence struct {
 	yielded time.Time // belongs to the one who waits
 
 	draining  sync.Mutex
-	collected time.Time     // when this was last done
-	arrival   time.Time     // and when there was something
-	gap       time.Duration // between the last two of those
-	lingers   atomic.Bool
-	events    []Event // a buffer
-	stopped   bool    // the Stop event was collected
-	ended     bool    // c is gone
+	collected time.Time   // when this was last done
+	arrival   time.Time   // and when there was something
+	lingers   atomic.Bool // somebody stays at the socket
+	events    []Event     // a buffer
+	stopped   bool        // the Stop event was collected
+	ended     bool        // c is gone
 }
 
 func newPresence(cfg *config, in *inbox, r *roster, counts *counters) (*presence, error) {

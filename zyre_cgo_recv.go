@@ -20,9 +20,9 @@ import (
 	"github.com/gozyre/zyre/internal/buffer"
 )
 
-// Events that follow each other within this time are a flow. Then it pays to
-// let the threads of libzyre go on for a moment before the socket is found
-// empty: finding it so costs them a wake, and us.
+// flowing is the time within which another event makes a flow of them. Then
+// it pays to let the threads of libzyre go on for a moment before the socket
+// is found empty: finding it so costs them a wake, and us.
 const flowing = 50 * time.Microsecond
 
 // Shortly after an event the one who waits for the next stays in a call of C,
@@ -66,8 +66,9 @@ func (p *presence) linger() bool {
 
 // drain takes what there is, once for each batch, and at first stays for it if
 // told to. It reports whether there was anything. Holding draining.
-func (p *presence) drain(stay bool) (some bool) {
-	flows := p.gap < flowing && time.Since(p.arrival) < flowing
+func (p *presence) drain(stay bool) bool {
+	some := false
+	flows := time.Since(p.arrival) < flowing
 	for more := !p.ended; more && !p.stopped; more = p.c.more != 0 {
 		if C.zg_drain(p.c, cBool(flows), cBool(stay && !some)) > 0 {
 			some = true
@@ -78,7 +79,7 @@ func (p *presence) drain(stay bool) (some bool) {
 	}
 	p.collected = time.Now()
 	if some {
-		p.gap, p.arrival = p.collected.Sub(p.arrival), p.collected
+		p.arrival = p.collected
 	}
 	if p.c.larges > 0 {
 		C.zg_release(p.c) // they may be many megabytes

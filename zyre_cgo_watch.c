@@ -36,11 +36,11 @@ zg_bell (int inbox)
     return bell;
 }
 
-void
+int
 zg_arm (int bell, int inbox)
 {
     struct epoll_event event = { .events = EPOLLIN };
-    epoll_ctl (bell, EPOLL_CTL_ADD, inbox, &event);
+    return epoll_ctl (bell, EPOLL_CTL_ADD, inbox, &event);
 }
 
 void
@@ -59,10 +59,11 @@ zg_bell (int inbox)
     return fcntl (inbox, F_DUPFD_CLOEXEC, 0);
 }
 
-void
+int
 zg_arm (int bell, int inbox)
 {
     (void) bell, (void) inbox;
+    return 0;
 }
 
 void

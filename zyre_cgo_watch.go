@@ -48,8 +48,7 @@ func (w *watch) until(arrived func() bool) {
 		if arrived() {
 			return true
 		}
-		w.arm(bell)
-		return false
+		return !w.arm(bell)
 	})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		_ = w.wait.Control(w.disarm)
@@ -59,10 +58,16 @@ func (w *watch) until(arrived func() bool) {
 	}
 }
 
-// arm has the bell ring if the inbox has something, now or later.
-func (w *watch) arm(bell uintptr) {
-	C.zg_arm(C.int(bell), w.inbox)
+// arm has the bell ring if the inbox has something, now or later. It reports
+// false where the kernel has no room for that. It is better to look again and
+// again then than to hear of nothing.
+func (w *watch) arm(bell uintptr) bool {
+	if C.zg_arm(C.int(bell), w.inbox) != 0 {
+		time.Sleep(lively)
+		return false
+	}
 	w.armed = true
+	return true
 }
 
 func (w *watch) disarm(bell uintptr) {

@@ -29,9 +29,10 @@
 //     do not.
 //   - [WithSilentTimeout] has no effect: libzyre keeps it in the variable of
 //     the evasive timeout. A peer is silent one second after it was evasive.
-//   - [WithInboxLimit] and [WithSendTimeout] have no effect: nothing holds a
-//     peer back, so memory grows with what the application does not read, and
-//     with what peers do not take. From 100 messages for each millisecond of
+//   - [WithMessageLimit], [WithInboxLimit] and [WithSendTimeout] have no
+//     effect: libzyre takes messages of any size, and nothing holds a peer
+//     back, so memory grows with what the application does not read, and with
+//     what peers do not take. From 100 messages for each millisecond of
 //     the expired timeout on, libzyre drops all that waits for a peer and
 //     says nothing; later there is an Exit and an Enter. [WithSendLimit]
 //     bounds what waits for libzyre's thread, not for a peer.

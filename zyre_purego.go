@@ -61,6 +61,7 @@ func newEngine(c *config) (*engine, error) {
 		Allowed:       c.allowed,
 		InboxLimit:    c.inboxLimit,
 		SendLimit:     c.sendLimit,
+		MessageLimit:  c.messageLimit,
 		SendTimeout:   c.sendTimeout,
 	})
 	if err != nil {

@@ -55,9 +55,10 @@ type Config struct {
 	Keys    *key.Pair  // for CURVE; nil: NULL
 	Allowed [][32]byte // public keys of those that may be peers; nil: every one
 
-	InboxLimit  int           // bytes of unread events
-	SendLimit   int           // bytes waiting for one peer
-	SendTimeout time.Duration // 0: Evasive
+	InboxLimit   int           // bytes of unread events
+	SendLimit    int           // bytes waiting for one peer
+	SendTimeout  time.Duration // 0: Evasive
+	MessageLimit int           // bytes of a message from a peer; 0: rule.MaxMessage
 }
 
 // Hub is a gossip server to connect to.

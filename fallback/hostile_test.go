@@ -81,7 +81,7 @@ func (v *victim) suffer(t *testing.T, attacks []hostile.Attack) cost {
 	}
 	c := v.settle(t)
 	for _, a := range attacks {
-		if !raceEnabled && c.peak > a.Memory() {
+		if !raceEnabled && c.peak > hostile.Memory {
 			t.Errorf("%s: needs %.0f MiB meanwhile", a.Name, mebibytes(c.peak))
 		}
 	}
@@ -108,7 +108,7 @@ func (v *victim) scene() *hostile.Scene {
 		Other:  address(2),
 		Limits: hostile.Limits{
 			HalfOpen: maxHalfOpen, Handshake: helloTimeout, Hello: maxHello, Groups: maxGroups, Foreign: maxForeign,
-			Frames: rule.MaxFrames, Message: rule.MaxMessage, Burst: sourceBurst, Rate: sourceRate, Dials: dialBurst, DialRate: dialRate,
+			Frames: rule.MaxFrames, Message: victimConfig(0).MessageLimit, Burst: sourceBurst, Rate: sourceRate, Dials: dialBurst, DialRate: dialRate,
 			Send: victimConfig(0).SendTimeout,
 		},
 	}

@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 func victimConfig(port int) Config {
 	cfg := testConfig("victim", port)
 	cfg.Evasive, cfg.Expired, cfg.SendTimeout = 3*time.Second, 30*time.Second, 3*time.Second
+	cfg.MessageLimit = 8 << 20
 	return cfg
 }
 

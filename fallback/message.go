@@ -32,11 +32,7 @@ func (in *inbound) frame(flags byte, body []byte) error {
 		in.aliased = in.aliased || flags&zmtp.Own == 0
 		in.addContent(body)
 	}
-	limit := rule.MaxMessage + maxHello
-	if in.peer == nil {
-		limit = maxHello
-	}
-	if len(in.head)+in.length > limit || len(in.slab)-in.first > rule.MaxFrames {
+	if in.tooLarge() {
 		return zmtp.ErrTooLarge
 	}
 	if flags&zmtp.More != 0 {
@@ -46,6 +42,18 @@ func (in *inbound) frame(flags byte, body []byte) error {
 		return errNotHere
 	}
 	return in.whole()
+}
+
+// tooLarge tells whether the message has more than it may. Its first frame is
+// large only if it is a HELLO, by which a peer may begin anew.
+func (in *inbound) tooLarge() bool {
+	switch {
+	case len(in.slab)-in.first > rule.MaxFrames || len(in.head) > maxHello:
+		return true
+	case in.peer == nil:
+		return len(in.head)+in.length > maxHello
+	}
+	return in.length > in.pr.cfg.MessageLimit
 }
 
 // begin takes the first frame of a message.
@@ -269,7 +277,7 @@ func (in *inbound) accept(p *peer) {
 	in.peer = p
 	in.release()
 	in.conn.SetDeadline(time.Time{})
-	in.rd.SetLimit(rule.MaxMessage)
+	in.rd.SetLimit(max(in.pr.cfg.MessageLimit, maxHello))
 	in.rd.SetThrift(0)
 	in.heard = true
 	in.pr.settled(in)

@@ -47,6 +47,9 @@ func New(cfg Config) (*Node, error) {
 	if cfg.SendTimeout == 0 {
 		cfg.SendTimeout = cfg.Evasive
 	}
+	if cfg.MessageLimit == 0 {
+		cfg.MessageLimit = rule.MaxMessage
+	}
 	cfg.Headers = maps.Clone(cfg.Headers)
 	cfg.Interfaces = slices.Clone(cfg.Interfaces)
 	n := &Node{cfg: cfg, inbox: newInbox(cfg.InboxLimit), id: newUUID(), fresh: true}

@@ -49,14 +49,14 @@ var _ Node = (*zyre.Node)(nil)
 // Options are what a test asks of a node. What is zero is left to the engine,
 // but for Port and Interface, which the suite fills in.
 type Options struct {
-	Headers                            map[string]string
-	Interface                          string
-	Interfaces                         []string // instead of Interface, where one is not enough
-	Multicast                          string
-	DualStack                          bool
-	Port, PeerPort                     int
-	Interval, Evasive, Silent, Expired time.Duration
-	InboxLimit, SendLimit              int
+	Headers                             map[string]string
+	Interface                           string
+	Interfaces                          []string // instead of Interface, where one is not enough
+	Multicast                           string
+	DualStack                           bool
+	Port, PeerPort                      int
+	Interval, Evasive, Silent, Expired  time.Duration
+	InboxLimit, SendLimit, MessageLimit int
 
 	Endpoint, Advertised string
 	GossipBind           []string
@@ -101,6 +101,7 @@ func (o Options) Zyre() []zyre.Option {
 	number(zyre.WithPeerPort, o.PeerPort)
 	number(zyre.WithInboxLimit, o.InboxLimit)
 	number(zyre.WithSendLimit, o.SendLimit)
+	number(zyre.WithMessageLimit, o.MessageLimit)
 	duration := func(with func(time.Duration) zyre.Option, d time.Duration) {
 		if d != 0 {
 			opts = append(opts, with(d))

@@ -42,6 +42,8 @@ func badOptions(m *mesh) {
 		{"header value too long", "header", "n", header("h", strings.Repeat("v", 64<<10+1))},
 		{"interface too long", "interface", "n", Options{Interface: strings.Repeat("i", 256)}},
 		{"inbox limit too small", "inbox limit", "n", Options{InboxLimit: 1}},
+		{"message limit too small", "message limit", "n", Options{MessageLimit: 1000}},
+		{"message limit too large", "message limit", "n", Options{MessageLimit: zyre.DefaultMessageLimit + 1}},
 		{"send limit negative", "send limit", "n", Options{SendLimit: -1}},
 	} {
 		n, err := m.factories[0].New(tt.name, tt.o)

@@ -77,15 +77,8 @@ type Attack struct {
 	Run    func(*Scene) error // reports whether the victim answered so
 }
 
-// Memory is how many bytes the victim may need while the attack goes on: with
-// most of them hardly any. A peer may send a message of 64 MiB, of which there
-// may be nearly all.
-func (a *Attack) Memory() int {
-	if a.Name == "endless frames of a peer" {
-		return (64 + 32) << 20
-	}
-	return 32 << 20
-}
+// Memory is how many bytes the victim may need while an attack goes on.
+const Memory = 32 << 20
 
 // patience is how long an attack waits for an answer that should come at once.
 const patience = 60 * time.Second

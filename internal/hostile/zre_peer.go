@@ -48,7 +48,7 @@ func Peers() []Attack {
 				func(*Conn) []byte { return append(Frame(More, Plain(KindWhisper, 2)), Header(More, 1<<64-1)...) },
 			)(s)
 		}},
-		{"unfinished messages", "17", "40 peers that each send 4 MiB of a message of 64 MiB, and stop", "lets one after the other go on, and drops those that do not", unfinishedMessages},
+		{"unfinished messages", "17", "40 peers that each send 4 MiB of a larger message, and stop", "lets one after the other go on, and drops those that do not", unfinishedMessages},
 		{"endless frames of a peer", "17", "a message of empty frames without end, and one of 64 KiB frames", "drops the peer", func(s *Scene) error {
 			return drops(
 				func(*Conn) []byte {

@@ -20,7 +20,8 @@ const patience = 30 * time.Second
 
 var testPort atomic.Int32
 
-func init() { testPort.Store(int32(10000 + os.Getpid()%400*100)) } // apart from other runs
+// Apart from other runs, and from the ports that the kernel gives out.
+func init() { testPort.Store(int32(10000 + os.Getpid()%120*100)) }
 
 // testConfig is that of a node on loopback, on a network of the test's own.
 func testConfig(name string, port int) Config {

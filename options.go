@@ -246,9 +246,9 @@ func WithMulticast(group string) Option {
 // socket has one kind of address: there peers can connect by one only.
 //
 // The gossip tells one endpoint of a node: with the address by which it
-// reaches its hub, else with that of IPv4. A peer that has
-// the other kind alone cannot connect there; where there are such, let them
-// find each other by beacons, or see [WithAdvertisedEndpoint].
+// reaches its hub, else with that of IPv4. A peer that has the other kind
+// alone cannot connect there; where there are such, let them find each other
+// by beacons, or see [WithAdvertisedEndpoint].
 func WithDualStack() Option {
 	return func(c *config) error {
 		c.dualStack = true

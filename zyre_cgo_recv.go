@@ -44,9 +44,9 @@ func (p *presence) collect() bool {
 	return p.drain(false)
 }
 
-// linger is collect for the one who waits. If there was an event just now, he
-// stays for the next, but takes no more than that one unless they flow. It
-// reports whether the inbox has something.
+// linger is for the one who waits. If there was an event just now, he stays
+// for the next, but takes no more than that one unless they flow. It reports
+// whether the inbox has something.
 func (p *presence) linger() bool {
 	p.lingers.Store(true)
 	defer p.lingers.Store(false)
@@ -56,12 +56,14 @@ func (p *presence) linger() bool {
 		return true // another has collected it; nobody can while we stay
 	}
 	now := time.Now()
-	stay := now.Sub(p.arrival) < lively
-	if stay && now.Sub(p.yielded) > turn {
+	if now.Sub(p.arrival) >= lively {
+		return false
+	}
+	if now.Sub(p.yielded) > turn {
 		p.yielded = now
 		runtime.Gosched()
 	}
-	return p.drain(stay)
+	return p.drain(true)
 }
 
 // drain takes what there is, once for each batch, and at first stays for it if

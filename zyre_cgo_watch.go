@@ -30,8 +30,12 @@ type watch struct {
 }
 
 func newWatch(node *C.zg_node) (*watch, error) {
-	w := &watch{inbox: C.zg_inbox_fd(node)}
-	fd, err := C.zg_bell(w.inbox)
+	inbox, err := C.zg_inbox_fd(node)
+	if inbox < 0 {
+		return nil, fmt.Errorf("zyre: descriptor of libzyre's inbox: %w", err)
+	}
+	w := &watch{inbox: inbox}
+	fd, err := C.zg_bell(inbox)
 	if fd < 0 {
 		return nil, fmt.Errorf("zyre: descriptor for libzyre's inbox: %w", err)
 	}
@@ -45,10 +49,7 @@ func newWatch(node *C.zg_node) (*watch, error) {
 func (w *watch) until(arrived func() bool) {
 	err := w.wait.Read(func(bell uintptr) bool {
 		w.disarm(bell)
-		if arrived() {
-			return true
-		}
-		return !w.arm(bell)
+		return arrived() || !w.arm(bell)
 	})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		_ = w.wait.Control(w.disarm)

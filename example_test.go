@@ -1,6 +1,7 @@
 package zyre_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -99,6 +100,51 @@ func ExampleNode_Events_channel() {
 		fmt.Println("nothing happened")
 	}
 	// Output: STOP carol
+}
+
+// A program that receives many large messages gives the memory of each back
+// when it is done with it.
+func ExampleEvent_Release() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	camera, err := start(ctx, "camera")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer camera.Close()
+	screen, err := start(ctx, "screen")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer screen.Close()
+
+	go func() { // what the camera does: it sends pictures to whoever comes
+		for ev, err := range camera.Events(ctx) {
+			if err == nil && ev.Type == zyre.Enter {
+				for i := range byte(3) {
+					camera.Whisper(ev.Peer, bytes.Repeat([]byte{i}, 200<<10))
+				}
+			}
+		}
+	}()
+
+	for ev := range screen.Events(ctx) {
+		if ev.Type == zyre.Whisper {
+			picture := ev.Msg[0]
+			fmt.Println(len(picture)>>10, "KiB, color", picture[0])
+			last := picture[0] == 2
+			ev.Release() // picture is gone
+			if last {
+				return
+			}
+		}
+	}
+	// Output:
+	// 200 KiB, color 0
+	// 200 KiB, color 1
+	// 200 KiB, color 2
 }
 
 func ExampleParseUUID() {

@@ -28,6 +28,7 @@ type workload struct {
 	procs int // that share the nodes, of a mesh
 	also  int // groups that each node of a mesh is in besides
 	curve bool
+	keep  bool // the receiver leaves the memory of messages to the collector
 
 	figures []metric // that it gives
 }
@@ -53,6 +54,11 @@ var workloads = func() []*workload {
 	}
 	for _, s := range sizes {
 		list = append(list, newUnthrottled("unthrottled-"+s.name, s.bytes))
+	}
+	for _, s := range sizes[2:] {
+		w := newWhisper("kept-"+s.name, s.bytes)
+		w.keep, w.about = true, w.about+", none released by a receiver in Go"
+		list = append(list, w)
 	}
 	for _, w := range []*workload{newWhisper("curve-whisper-1k", 1<<10), newUnthrottled("curve-unthrottled-1k", 1<<10)} {
 		w.curve, w.about = true, "with CURVE, "+w.about
@@ -135,7 +141,7 @@ func (w *workload) request(do string, p pace) protocol.Request {
 		limit = maxTrips
 	}
 	return protocol.Request{
-		Do: do, Size: w.size, Total: w.nodes, Shout: w.kind == shout, Curve: w.curve,
+		Do: do, Size: w.size, Total: w.nodes, Shout: w.kind == shout, Curve: w.curve, Keep: w.keep,
 		Window: w.window(), Every: w.window() / 4,
 		WarmMS: int(p.warm.Milliseconds()), RunMS: int(p.run.Milliseconds()), Max: limit,
 		Groups: w.also, DeadlineMS: int(p.deadline.Milliseconds()),

@@ -1,11 +1,11 @@
 // Package buffer has the large buffers that messages are received in, and
 // uses them again.
 //
-// They go to the application with the messages in them, and nobody gives them
-// back. Fresh ones cost more than all else that is done for a message: the
-// kernel clears the pages, Go clears them again, and soon collects them. So
-// the collector gives back the buffers that nobody refers to any more: they
-// have a finalizer, which keeps them for the next message.
+// They go to the application with the messages in them, which may give them
+// back and may not. Fresh ones cost more than all else that is done for a
+// message: the kernel clears the pages, Go clears them again, and soon collects
+// them. So the collector gives back the buffers that nobody refers to any more:
+// they have a finalizer, which keeps them for the next message.
 package buffer
 
 import (
@@ -34,7 +34,8 @@ const (
 var pool struct {
 	mu    sync.Mutex
 	free  [classes][]*byte
-	owned int // bytes in buffers that have come from here, free or not
+	out   map[uintptr]int // class of each that is in use, by its address, which keeps nothing alive
+	owned int             // bytes in buffers that have come from here, free or not
 	last  time.Time
 	timed bool // trim will run
 }
@@ -73,16 +74,22 @@ func Pooled(size int, fresh bool) []byte {
 	if b == nil {
 		return nil
 	}
-	runtime.SetFinalizer(b, giveBack[c])
+	lend(b, c)
 	return unsafe.Slice(b, minPooled<<c)[:size:size]
 }
 
-// GiveBack ends the use of a buffer that Pooled has returned, before the
-// collector would find out. Nobody may have a part of it any more.
+// GiveBack ends the use of a buffer that has come from here, before the
+// collector would find out. Nobody may have a part of it any more. Memory that
+// is none of the pool's, or was given back already, is left alone.
 func GiveBack(b []byte) {
-	first := unsafe.SliceData(b)
-	runtime.SetFinalizer(first, nil)
-	giveBack[classOf(cap(b))](first)
+	c := classOf(cap(b))
+	if c < 0 {
+		return // also a slice of no capacity, whose address may be any
+	}
+	if first := unsafe.SliceData(b); claim(first, c) {
+		runtime.SetFinalizer(first, nil)
+		keep(first, c)
+	}
 }
 
 // Clone returns a copy.
@@ -116,19 +123,49 @@ func take(c int, fresh bool) *byte {
 	return unsafe.SliceData(make([]byte, full))
 }
 
-// giveBack has the finalizer of each class.
-var giveBack [classes]func(*byte)
+// lend marks a buffer as in use, until claim.
+func lend(b *byte, c int) {
+	runtime.SetFinalizer(b, collected[c])
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	pool.out[address(b)] = c
+}
+
+// claim reports whether a buffer of that class was in use at this address. It
+// is not any more, and the caller must keep it.
+func claim(b *byte, c int) bool {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	class, out := pool.out[address(b)]
+	if !out || class != c {
+		return false
+	}
+	delete(pool.out, address(b))
+	return true
+}
+
+func address(b *byte) uintptr { return uintptr(unsafe.Pointer(b)) }
+
+// keep makes a buffer a free one.
+func keep(b *byte, c int) {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	pool.free[c] = append(pool.free[c], b)
+	if !pool.timed {
+		pool.timed = true
+		time.AfterFunc(poolIdle, trim)
+	}
+}
+
+// collected has the finalizer of each class.
+var collected [classes]func(*byte)
 
 func init() {
-	for c := range giveBack {
-		giveBack[c] = func(b *byte) {
-			pool.mu.Lock()
-			defer pool.mu.Unlock()
-			pool.free[c] = append(pool.free[c], b)
-			if !pool.timed {
-				pool.timed = true
-				time.AfterFunc(poolIdle, trim)
-			}
+	pool.out = make(map[uintptr]int)
+	for c := range collected {
+		collected[c] = func(b *byte) {
+			claim(b, c)
+			keep(b, c)
 		}
 	}
 }

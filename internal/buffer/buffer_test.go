@@ -106,3 +106,20 @@ func TestGiveBack(t *testing.T) {
 		}
 	}
 }
+
+func TestGiveBackOfWhatIsNotOut(t *testing.T) {
+	b := Pooled(minPooled, true)
+	_, before := poolState()
+	GiveBack(b[4:])   // a part of it
+	GiveBack(b[:0:0]) // whose address is that of the whole
+	GiveBack(make([]byte, minPooled))
+	GiveBack(nil)
+	if _, free := poolState(); free > before {
+		t.Fatalf("%d buffers came back too many", free-before)
+	}
+	GiveBack(b)
+	GiveBack(b)
+	if _, free := poolState(); free != before+1 {
+		t.Fatalf("%d buffers came back, not 1", free-before)
+	}
+}

@@ -17,6 +17,8 @@ var messageTests = []test{
 	{"Sizes", sizes},
 	{"LargestMessage", largestMessage},
 	{"FramesAreTheCallers", framesAreTheCallers},
+	{"ReleasedMemoryIsUsedAgain", releasedIsUsedAgain},
+	{"ReleaseSparesOthers", releaseSparesOthers},
 }
 
 // mark is a message that tells that nothing came before it.
@@ -170,5 +172,70 @@ func framesAreTheCallers(m *mesh) {
 func fill(b []byte, with byte) {
 	for i := range b {
 		b[i] = with
+	}
+}
+
+// releasedIsUsedAgain: a large message comes in the memory of the one before,
+// if that was released.
+func releasedIsUsedAgain(m *mesh) {
+	a, b := m.pair()
+	data := pattern(200 << 10)
+	var last *byte
+	again := 0
+	const messages = 50
+	for range messages {
+		m.ok(a.Whisper(b.UUID(), data), "whisper")
+		ev := b.next()
+		if want := a.event(zyre.Whisper, "", data); !same(ev, want) {
+			m.Fatalf("got %v, not %v", ev, want)
+		}
+		if &ev.Msg[0][0] == last {
+			again++
+		}
+		last = &ev.Msg[0][0]
+		ev.Release()
+		if ev.Msg != nil {
+			m.Fatal("a released event has a message")
+		}
+		ev.Release() // which is of no effect
+	}
+	if again < messages/2 { // other tests have their share
+		m.Errorf("%d of %d messages came in the memory of the one before", again, messages)
+	}
+}
+
+// releaseSparesOthers: whatever is released, messages that are not keep their
+// content.
+func releaseSparesOthers(m *mesh) {
+	a, b := m.pair()
+	data := pattern(300 << 10)
+	message := func(i int) [][]byte {
+		at := 8 * i
+		return [][]byte{
+			data[at : at+64<<10], nil, data[at : at+10], data[at : at+i<<10], {}, data[at : at+100<<10],
+		}[i%3 : 4+i%3]
+	}
+	const messages, flight = 120, 30
+	var kept []zyre.Event
+	check := func(i int) {
+		if want := a.event(zyre.Whisper, "", message(i)...); !same(kept[i], want) {
+			m.Fatalf("message %d is %v, not %v, or has another content", i, kept[i], want)
+		}
+	}
+	for i := range messages {
+		m.ok(a.Whisper(b.UUID(), message(i)...), "whisper")
+		if i < flight {
+			continue
+		}
+		kept = append(kept, b.next())
+		if first := i - 2*flight; first >= 0 && first%2 == 0 {
+			check(first)
+			kept[first].Release()
+		}
+	}
+	for i := range kept {
+		if kept[i].Msg != nil {
+			check(i)
+		}
 	}
 }

@@ -37,6 +37,7 @@ type Request struct {
 	Idle      bool   `json:"idle,omitempty"`      // the parties only meet and stay
 	Groups    int    `json:"groups,omitempty"`    // that each party joins besides
 	Curve     bool   `json:"curve,omitempty"`     // each party has a certificate
+	Keep      bool   `json:"keep,omitempty"`      // memory of messages is left to the collector
 
 	// Meet.
 	Addrs []string `json:"addrs,omitempty"` // of all parties, where they have one

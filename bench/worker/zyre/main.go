@@ -16,6 +16,9 @@ import (
 
 const group = "BENCH"
 
+// large is the size from which on messages have memory to release.
+const large = 64 << 10
+
 func main() {
 	worker.Main(worker.Library{
 		Version: zyre.Version(),
@@ -38,7 +41,9 @@ type party struct {
 
 	ctx        context.Context
 	cancel     context.CancelFunc
-	lastPeer   zyre.UUID // the one that the last message came from
+	release    bool
+	last       zyre.Event // to be released
+	lastPeer   zyre.UUID  // the one that the last message came from
 	lastNumber int
 }
 
@@ -66,6 +71,7 @@ func open(number int, req *protocol.Request) (*party, error) {
 	p := &party{
 		node:    node,
 		idle:    req.Idle,
+		release: req.Size >= large && !req.Keep,
 		met:     make(chan struct{}),
 		numbers: make(map[zyre.UUID]int, req.Total),
 		uuids:   make(map[int]zyre.UUID, req.Total),
@@ -154,9 +160,13 @@ func (p *party) Shout(msg []byte) error { return p.node.Shout(group, msg) }
 
 func (p *party) Recv() (from int, msg []byte, err error) {
 	for {
+		p.last.Release()
 		ev, err := p.node.Recv(p.ctx)
 		if err != nil {
 			return 0, nil, err
+		}
+		if p.release {
+			p.last = ev
 		}
 		switch ev.Type {
 		case zyre.Whisper, zyre.Shout:

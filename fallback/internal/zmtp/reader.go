@@ -34,10 +34,9 @@ type Reader struct {
 	opener *opener // with CURVE, once the handshake is done
 
 	// A frame with a buffer of its own, while it is read.
-	own       []byte
-	ownSize   int
-	ownFlags  byte
-	ownPooled bool // it is to be given back when it is left for a larger one
+	own      []byte
+	ownSize  int
+	ownFlags byte
 }
 
 // NewReader returns a reader of frames up to limit bytes.
@@ -132,21 +131,19 @@ func (r *Reader) next() (flags byte, body []byte, ok bool, err error) {
 // make us allocate what he does not send.
 func (r *Reader) ahead(there []byte) {
 	if r.thrift > 0 {
-		r.move(make([]byte, min(r.ownSize, max(r.thrift, len(there)))), false, there)
+		r.move(make([]byte, min(r.ownSize, max(r.thrift, len(there)))), there)
 	} else if b := buffer.Pooled(r.ownSize, r.ownSize <= maxAhead); b != nil {
-		r.move(b, true, there)
+		r.move(b, there)
 	} else {
-		r.move(make([]byte, min(r.ownSize, maxAhead)), false, there)
+		r.move(make([]byte, min(r.ownSize, maxAhead)), there)
 	}
 }
 
 // move makes this the buffer of the large frame, with what is there of it.
-func (r *Reader) move(to []byte, pooled bool, there []byte) {
-	from, back := r.own, r.ownPooled
-	r.own, r.ownPooled = append(to[:0], there...), pooled
-	if back {
-		buffer.GiveBack(from)
-	}
+func (r *Reader) move(to, there []byte) {
+	from := r.own
+	r.own = append(to[:0], there...)
+	buffer.GiveBack(from)
 }
 
 func (r *Reader) nextOwn() (byte, []byte, bool, error) {
@@ -154,7 +151,7 @@ func (r *Reader) nextOwn() (byte, []byte, bool, error) {
 		return 0, nil, false, nil
 	}
 	body := r.own
-	r.own, r.ownPooled, r.brief = nil, false, true
+	r.own, r.brief = nil, true
 	return r.ownFlags | Own, body, true, nil
 }
 
@@ -189,8 +186,7 @@ func (r *Reader) grow() error {
 	more := make([]byte, min(afterOwn, r.ownSize-len(r.own)))
 	n, err := r.src.Read(more)
 	if n > 0 {
-		to, pooled := r.room(r.grown())
-		r.move(to, pooled, r.own)
+		r.move(r.room(r.grown()), r.own)
 		r.own = append(r.own, more[:n]...)
 	}
 	return readError(n, err)
@@ -198,14 +194,11 @@ func (r *Reader) grow() error {
 
 // room returns a buffer of that size. A thrifty reader takes none that would be
 // kept when it is done.
-func (r *Reader) room(size int) (b []byte, pooled bool) {
-	if r.thrift == 0 {
-		b = buffer.Pooled(size, true)
+func (r *Reader) room(size int) []byte {
+	if r.thrift > 0 {
+		return make([]byte, size)
 	}
-	if b == nil {
-		return make([]byte, size), false
-	}
-	return b, true
+	return buffer.Get(size)
 }
 
 // readError is the error of a read that brought nothing.

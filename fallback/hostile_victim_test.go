@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 // impatient enough for a test.
 func victimConfig(port int) Config {
 	cfg := testConfig("victim", port)
-	cfg.Evasive, cfg.Expired, cfg.SendTimeout = 3*time.Second, 30*time.Second, 3*time.Second
+	cfg.Evasive, cfg.Expired, cfg.SendTimeout = 3*time.Second, 12*time.Second, 3*time.Second
 	cfg.MessageLimit = 8 << 20
 	return cfg
 }
@@ -156,12 +156,15 @@ func answer(n *Node, faults *faultList) {
 	}
 }
 
+// shoutOn shouts numbers, for the same reason some at a time.
 func shoutOn(n *Node) {
-	for number := uint64(1); ; number++ {
-		if n.Shout(loadGroup, binary.BigEndian.AppendUint64(nil, number), make([]byte, 4<<10)) != nil {
-			return
+	for number := uint64(1); ; time.Sleep(8 * time.Millisecond) {
+		for range 8 {
+			if n.Shout(loadGroup, binary.BigEndian.AppendUint64(nil, number), make([]byte, 4<<10)) != nil {
+				return
+			}
+			number++
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

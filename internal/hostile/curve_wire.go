@@ -44,12 +44,22 @@ func (s *Scene) DialCurve(own Keys) (*Curve, error) { return s.DialCurveFrom(s.A
 
 // DialCurveFrom does so from an address and with an identity of choice.
 func (s *Scene) DialCurveFrom(from netip.Addr, id UUID, own Keys) (*Curve, error) {
+	c, err := s.greetCurve(from, id)
+	if err != nil {
+		return nil, err
+	}
+	c.Own, c.short = own, NewKeys()
+	return c, nil
+}
+
+// greetCurve connects and greets, as somebody who has no keys yet.
+func (s *Scene) greetCurve(from netip.Addr, id UUID) (*Curve, error) {
 	conn, err := s.DialFrom(from)
 	if err != nil {
 		return nil, err
 	}
 	conn.ID = id
-	c := &Curve{Conn: conn, Own: own, Server: s.Key, r: bufio.NewReader(conn), short: NewKeys()}
+	c := &Curve{Conn: conn, Server: s.Key, r: bufio.NewReader(conn)}
 	c.Send(Greeting(1, "CURVE"))
 	c.SetReadDeadline(time.Now().Add(patience))
 	_, err = io.CopyN(io.Discard, c.r, 64)

@@ -155,8 +155,6 @@ zg_new (const char *name)
         return NULL;
     UNDISTURBED (node->zyre = zyre_new (*name? name: NULL));
     node->inbox = zsock_resolve (zyre_socket (zyre_of (node)));
-    int stay = ZG_STAY_MS;
-    zmq_setsockopt (node->inbox, ZMQ_RCVTIMEO, &stay, sizeof stay);
     return node;
 }
 

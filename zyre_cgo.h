@@ -4,6 +4,7 @@
 #ifndef ZYRE_CGO_H
 #define ZYRE_CGO_H
 
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,14 +14,14 @@
 // Frames from this size on are not copied into a batch, which refers to them.
 #define ZG_LARGE 4096
 
+// Each message of libzyre begins with the kind of event, a UUID and a name.
+#define ZG_HEAD_FRAMES 3
+
 // A large frame of a batch.
 typedef struct {
     const uint8_t *data;
     void *msg;              // zmq_msg_t that data belongs to
 } zg_frame;
-
-// So long a call of zg_drain may stay.
-#define ZG_STAY_MS 1
 
 // One zyre_t and the batch of messages last taken from it.
 typedef struct {
@@ -28,11 +29,14 @@ typedef struct {
     void *inbox;            // its event socket, as libzmq knows it
     uint8_t *batch;         // see zg_drain; owned here, grows
     size_t size, capacity;  // of batch, in bytes
-    uint32_t frames;        // in batch
-    zg_frame *large;        // those of them that are large, in their order
+    uint32_t body_frames;   // in batch, beyond the head of each message
+    size_t body_bytes;      // of those of them that are not large
+    zg_frame *large;        // all frames that are large, in their order
     size_t larges, larges_capacity;
     size_t larges_bytes;
     int more;               // the batch was full, there may be more
+    int stays;              // a thread waits at the inbox: this one
+    pthread_t stayer;
 } zg_node;
 
 // What zg_configure passes on before a start. Zero means libzyre's default.
@@ -92,6 +96,7 @@ void zg_gossip_unpublish (zg_node *node, const char *uuid);
 int zg_send (zg_node *node, int shout, const uint8_t *target,
              const uint8_t *data, size_t size, int packed, zg_then then);
 uint32_t zg_drain (zg_node *node, int flows, int stay);
+void zg_hurry (zg_node *node);
 void zg_release (zg_node *node);
 
 // Waiting for it.

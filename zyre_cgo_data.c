@@ -84,16 +84,37 @@ with_room (void *block, size_t *capacity, size_t need)
     return block;
 }
 
-// Takes one frame, if there is one or, staying, if one comes. A signal is no
-// reason to give up, but for one who would stay.
+// Takes one frame if there is one. A signal is no reason to give up.
 static int
-take_frame (zg_node *node, zmq_msg_t *frame, int stay)
+take_frame (zg_node *node, zmq_msg_t *frame)
 {
     int rc;
     do
-        rc = zmq_msg_recv (frame, node->inbox, stay? 0: ZMQ_DONTWAIT);
-    while (rc < 0 && zmq_errno () == EINTR && !stay);
+        rc = zmq_msg_recv (frame, node->inbox, ZMQ_DONTWAIT);
+    while (rc < 0 && zmq_errno () == EINTR);
     return rc;
+}
+
+// Waits for one frame, until a signal comes.
+static int
+await_frame (zg_node *node, zmq_msg_t *frame)
+{
+    node->stayer = pthread_self ();
+    __atomic_store_n (&node->stays, 1, __ATOMIC_RELEASE);
+    int rc = zmq_msg_recv (frame, node->inbox, 0);
+    __atomic_store_n (&node->stays, 0, __ATOMIC_RELEASE);
+    return rc;
+}
+
+// Ends the wait of a thread that must not return from zg_drain meanwhile. It
+// goes on waiting if it has only just begun: try again. The signal is the one
+// by which Go's scheduler interrupts its threads, which know it for one that
+// may come for no reason.
+void
+zg_hurry (zg_node *node)
+{
+    if (__atomic_load_n (&node->stays, __ATOMIC_ACQUIRE))
+        pthread_kill (node->stayer, SIGURG);
 }
 
 static void
@@ -122,20 +143,24 @@ keep (zg_node *node, zmq_msg_t *msg)
     node->larges_bytes += zmq_msg_size (msg);
 }
 
-// Appends one frame to the batch, if there is one, and reports in more
-// whether it is followed by others of its message.
+// Appends the frame of this number to the batch, if there is one, and reports
+// in more whether it is followed by others of its message.
 static int
-put_frame (zg_node *node, int stay, int *more)
+put_frame (zg_node *node, uint32_t number, int stay, int *more)
 {
     zmq_msg_t frame;
     zmq_msg_init (&frame);
-    if (take_frame (node, &frame, stay) < 0) {
+    if ((stay? await_frame (node, &frame): take_frame (node, &frame)) < 0) {
         zmq_msg_close (&frame);
         return 0;
     }
     *more = zmq_msg_more (&frame);
     size_t length = zmq_msg_size (&frame);
     put_length (node, (uint32_t) length);
+    if (number >= ZG_HEAD_FRAMES) {
+        node->body_frames++;
+        node->body_bytes += length < ZG_LARGE? length: 0;
+    }
     if (length < ZG_LARGE)
         put_bytes (node, zmq_msg_data (&frame), length);
     else {
@@ -146,7 +171,6 @@ put_frame (zg_node *node, int stay, int *more)
         keep (node, kept);
     }
     zmq_msg_close (&frame);
-    node->frames++;
     return 1;
 }
 
@@ -160,7 +184,7 @@ take_message (zg_node *node, int stay)
     uint32_t frames = 0;
     put_length (node, frames);
     int more = 1;
-    while (more && put_frame (node, stay && frames == 0, &more))
+    while (more && put_frame (node, frames, stay && frames == 0, &more))
         frames++;
     if (frames == 0) {
         node->size = head;
@@ -197,9 +221,10 @@ take_messages (zg_node *node, int patient)
 }
 
 // Fills the batch with what has arrived and returns how many messages that
-// were. It is valid until it is released. Who stays waits a moment if there
-// is none. He then takes one, and so does he where messages do not flow: to
-// find that there are no others would cost him a call of the kernel.
+// were. It is valid until it is released. Who stays waits if there is none, until
+// zg_hurry or a signal ends that. He then takes one, and so does he where messages
+// do not flow: to find that there are no others would cost him a call of the
+// kernel.
 uint32_t
 zg_drain (zg_node *node, int flows, int stay)
 {
@@ -229,5 +254,6 @@ zg_release (zg_node *node)
     node->larges = 0;
     node->larges_bytes = 0;
     node->size = 0;
-    node->frames = 0;
+    node->body_frames = 0;
+    node->body_bytes = 0;
 }

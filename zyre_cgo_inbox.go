@@ -73,7 +73,7 @@ func (in *inbox) signal() {
 // recv returns the next event. Where there is none, one of those who call it
 // waits at the socket of the node that runs, if one does; running tells. The
 // others wait for him to find more than he needs, or to leave his seat.
-func (in *inbox) recv(ctx context.Context, running func() *presence) (Event, error) {
+func (in *inbox) recv(ctx context.Context, running func() *presence) (ev Event, err error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			in.signal() // a token that was taken in vain belongs to another
@@ -82,15 +82,23 @@ func (in *inbox) recv(ctx context.Context, running func() *presence) (Event, err
 		if ev, ok, err := in.pop(); ok || err != nil {
 			return ev, err
 		}
-		seat, started := in.seat, in.nextStart()
+		started := in.nextStart()
 		node := running()
+		if node != nil && in.sit() {
+			got := node.await(ctx, &ev)
+			in.rise()
+			if got {
+				return ev, nil
+			}
+			continue
+		}
+		seat := in.seat
 		if node == nil {
 			seat = nil // not before started
 		}
 		select {
 		case seat <- struct{}{}:
-			node.await(ctx)
-			<-seat
+			in.rise() // to sit down first thing in the next round
 		case <-started:
 		case <-in.news:
 		case <-in.closed:
@@ -98,6 +106,18 @@ func (in *inbox) recv(ctx context.Context, running func() *presence) (Event, err
 		}
 	}
 }
+
+// sit takes the seat if it is free.
+func (in *inbox) sit() bool {
+	select {
+	case in.seat <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (in *inbox) rise() { <-in.seat }
 
 // pop takes the next event. If more are left it passes the token on: several
 // receivers may wait, and a push wakes one.

@@ -36,14 +36,17 @@ type presence struct {
 	net     network
 	watch   *watch
 	yielded time.Time // belongs to the one who waits
+	stay    stay
 
 	draining  sync.Mutex
 	collected time.Time   // when this was last done
 	arrival   time.Time   // and when there was something
 	lingers   atomic.Bool // somebody stays at the socket
 	events    []Event     // a buffer
-	stopped   bool        // the Stop event was collected
-	ended     bool        // c is gone
+	frames    [][]byte    // another
+	slab      slab
+	stopped   bool // the Stop event was collected
+	ended     bool // c is gone
 }
 
 func newPresence(cfg *config, in *inbox, r *roster, counts *counters) (*presence, error) {

@@ -42,16 +42,16 @@ func newRoster() *roster {
 	return &roster{byID: map[UUID]*member{}, byGroup: map[string]*group{}}
 }
 
-// nameOf returns the text of a name, the same string each time if it is that
-// of a known peer. Only a collector calls it.
-func (r *roster) nameOf(id UUID, name []byte) string {
-	if m := r.byID[id]; m != nil && m.name == string(name) {
+// nameOr returns the text of a name, the same string each time if it is that
+// of a known peer.
+func (m *member) nameOr(name []byte) string {
+	if m != nil && m.name == string(name) {
 		return m.name
 	}
 	return string(name)
 }
 
-// groupOf is nameOf for groups.
+// groupOf is the same for groups. Only a collector calls it.
 func (r *roster) groupOf(name []byte) string {
 	if g := r.byGroup[string(name)]; g != nil {
 		return g.name
@@ -61,8 +61,9 @@ func (r *roster) groupOf(name []byte) string {
 
 // admit brings the roster up to an event and appends what the application
 // gets to see of it: nothing of peers that have not entered, and an Exit
-// before a second Enter, which libzyre leaves out. Only a collector calls it.
-func (r *roster) admit(events []Event, ev Event) []Event {
+// before a second Enter, which libzyre leaves out. m is who it is about, nil if
+// that is nobody who has entered. Only a collector calls it.
+func (r *roster) admit(events []Event, ev Event, m *member) []Event {
 	switch ev.Type {
 	case Enter:
 		return r.enter(events, ev)
@@ -72,7 +73,6 @@ func (r *roster) admit(events []Event, ev Event) []Event {
 		r.clear()
 		return append(events, ev)
 	}
-	m := r.byID[ev.Peer]
 	if m == nil {
 		return events
 	}

@@ -17,11 +17,11 @@ func told(r *roster, messages ...[]string) (got []string) {
 		for _, f := range m {
 			frames = append(frames, []byte(f))
 		}
-		ev, ok := r.event(frames)
+		ev, about, ok := r.event(frames)
 		if !ok {
 			continue
 		}
-		for _, ev := range r.admit(nil, ev) {
+		for _, ev := range r.admit(nil, ev, about) {
 			got = append(got, fmt.Sprintf("%s %d %s%s%s", ev.Type, ev.Peer[0], ev.Name, ev.Addr, ev.Group))
 		}
 	}

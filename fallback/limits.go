@@ -19,8 +19,8 @@ const (
 	maxForeign     = 16                     // messages of another protocol version on one connection
 	minPort        = 1024                   // a stranger's word never makes a node connect below
 	helloTimeout   = 10 * time.Second       // from connect to HELLO
-	verifyTimeout  = 500 * time.Millisecond // for a peer to show that it lives
-	goodbyeTimeout = 200 * time.Millisecond // the same, when somebody says that it leaves
+	verifyTimeout  = time.Second            // for a peer to show that it lives
+	goodbyeTimeout = 500 * time.Millisecond // the same, when somebody says that it leaves
 	breakTimeout   = 50 * time.Millisecond  // between the ends of both connections of a process that ended
 	helloInterval  = time.Second            // between two HELLOs of one peer
 	lingerTimeout  = time.Second            // for what was sent, at Stop

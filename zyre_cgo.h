@@ -55,9 +55,6 @@ typedef struct {
     const char *multicast;  // group, or "": broadcast, and ff02::1 with IPv6
 } zg_network;
 
-// What the sender of a message does next.
-typedef enum { ZG_GO_ON, ZG_YIELD, ZG_SETTLE } zg_then;
-
 // Process.
 int zg_init (int log_fd, int forget_ipv4_multicast);
 uint64_t zg_version (void);
@@ -94,7 +91,7 @@ void zg_gossip_unpublish (zg_node *node, const char *uuid);
 
 // Data.
 int zg_send (zg_node *node, int shout, const uint8_t *target,
-             const uint8_t *data, size_t size, int packed, zg_then then);
+             const uint8_t *data, size_t size, int packed, int settle);
 uint32_t zg_drain (zg_node *node, int flows, int stay);
 void zg_hurry (zg_node *node);
 void zg_release (zg_node *node);

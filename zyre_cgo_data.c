@@ -38,13 +38,12 @@ build_message (const uint8_t *data, size_t size, int packed)
     return msg;
 }
 
-// Whispers or shouts to target, a string with NUL. To yield lets the actor go
-// first if it is to run on this processor. To settle returns only after it has
-// taken this message and all before it: nothing else holds back a sender that
-// is faster than the actor.
+// Whispers or shouts to target, a string with NUL. To settle returns only after
+// the actor has taken this message and all before it: nothing else holds back a
+// sender that is faster.
 int
 zg_send (zg_node *node, int shout, const uint8_t *target,
-         const uint8_t *data, size_t size, int packed, zg_then then)
+         const uint8_t *data, size_t size, int packed, int settle)
 {
     zyre_t *zyre = (zyre_t *) node->zyre;
     zmsg_t *msg = build_message (data, size, packed);
@@ -55,10 +54,8 @@ zg_send (zg_node *node, int shout, const uint8_t *target,
         rc = zyre_shout (zyre, (const char *) target, &msg);
     else
         rc = zyre_whisper (zyre, (const char *) target, &msg);
-    if (then == ZG_SETTLE)
+    if (settle)
         zyre_uuid (zyre);
-    else if (then == ZG_YIELD)
-        sched_yield ();
     zg_restore_signals (&old);
     zmsg_destroy (&msg);
     return rc;

@@ -5,7 +5,6 @@ package zyre
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 )
 
 // inbox holds the events that were taken from libzyre and wait for Recv. It
@@ -23,8 +22,6 @@ type inbox struct {
 	closed chan struct{}
 
 	started chan struct{} // closed at the next start; under mu
-
-	answering atomic.Bool // the last event was read and nothing sent since
 }
 
 // keepEvents bounds the room that an emptied inbox keeps for later.
@@ -133,9 +130,7 @@ func (in *inbox) pop() (ev Event, ok bool, err error) {
 	ev, in.events[in.next] = in.events[in.next], Event{}
 	in.next++
 	in.bytes -= ev.bytes()
-	last := in.next == len(in.events)
-	in.answering.Store(last)
-	if last {
+	if in.next == len(in.events) {
 		in.reset()
 	} else {
 		in.signal()

@@ -81,7 +81,6 @@ func (p *presence) drain(first *Event) bool {
 		events := p.events
 		if first != nil && first.Type == 0 && len(events) > 0 {
 			*first, events = events[0], events[1:]
-			p.in.answering.Store(len(events) == 0)
 		}
 		p.in.push(events)
 		clear(p.events) // others have them; keep nothing alive here

@@ -61,7 +61,7 @@ func (s *sender) send(p *presence, shout bool, frames [][]byte) (size int) {
 		size += len(f)
 	}
 	target := (*C.uint8_t)(unsafe.Pointer(&s.target[0]))
-	C.zg_send(p.c, cBool(shout), target, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(data))), C.size_t(len(data)), cBool(packed), s.then(p, size))
+	C.zg_send(p.c, cBool(shout), target, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(data))), C.size_t(len(data)), cBool(packed), cBool(s.settles(size)))
 	if cap(s.packed) > keepPacked {
 		s.packed = nil
 	}
@@ -76,20 +76,16 @@ func (s *sender) pack(frames [][]byte) {
 	}
 }
 
-// then counts a message in and tells what is next. Now and then that is to
-// wait for the actor: its pipe has no limit that would hold the sender back.
-// Who answers is about to wait himself, and lets the actor go first.
-func (s *sender) then(p *presence, size int) C.zg_then {
+// settles counts a message in and tells whether it is time to wait for the
+// actor: its pipe has no limit that would hold the sender back.
+func (s *sender) settles(size int) bool {
 	s.unsettled.messages++
 	s.unsettled.bytes += size
-	switch {
-	case s.unsettled.messages >= settleEvery || s.unsettled.bytes >= s.limit:
-		s.unsettled = load{}
-		return C.ZG_SETTLE
-	case p.in.answering.Swap(false):
-		return C.ZG_YIELD
+	if s.unsettled.messages < settleEvery && s.unsettled.bytes < s.limit {
+		return false
 	}
-	return C.ZG_GO_ON
+	s.unsettled = load{}
+	return true
 }
 
 // counters count messages over all presences of a node.

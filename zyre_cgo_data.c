@@ -65,6 +65,7 @@ enum {
     BATCH_MESSAGES = 256,
     BATCH_BYTES = 64 * 1024,
     BATCH_LARGE_BYTES = 1024 * 1024,
+    PATIENCE = 3,   // times that others may run before there is nothing left
 };
 
 // Returns a block with room for so many bytes: what there is, or a larger one
@@ -198,18 +199,17 @@ has_room (const zg_node *node)
 }
 
 // Takes all that has arrived and fits into the batch. With patience it lets
-// other threads run once when there is nothing left.
+// other threads run a few times when there is nothing left.
 static uint32_t
 take_messages (zg_node *node, int patient)
 {
     uint32_t messages = 0;
+    int patience = patient? PATIENCE: 0;
     while (messages < BATCH_MESSAGES && has_room (node)) {
         if (take_message (node, 0))
             messages++;
-        else if (patient) {
-            patient = 0;
+        else if (patience-- > 0)
             sched_yield ();
-        }
         else
             return messages;
     }

@@ -138,10 +138,16 @@ func (r *roster) event(frames [][]byte) (ev Event, about *member, ok bool) {
 	if len(frames) < headFrames {
 		return ev, nil, false
 	}
-	if n, err := hex.Decode(ev.Peer[:], frames[1]); n != len(ev.Peer) || err != nil {
-		return ev, nil, false
+	about = r.recent
+	if about != nil && about.text == string(frames[1]) {
+		ev.Peer = about.id
+	} else {
+		if n, err := hex.Decode(ev.Peer[:], frames[1]); n != len(ev.Peer) || err != nil {
+			return ev, nil, false
+		}
+		about = r.byID[ev.Peer]
+		r.recent = about
 	}
-	about = r.byID[ev.Peer]
 	ev.Name = about.nameOr(frames[2])
 	return ev, about, r.complete(&ev, frames[0], frames[headFrames:])
 }

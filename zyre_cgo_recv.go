@@ -15,9 +15,10 @@ import (
 	"time"
 )
 
-// flowing is the time within which another event makes a flow of them. Then
-// it pays to let the threads of libzyre go on for a moment before the socket
-// is found empty: finding it so costs them a wake, and us.
+// flowing is the time within which another event makes a flow of them, or an
+// answer to one was quick. Then it pays to let the threads of libzyre go on for
+// a moment before the socket is found empty: finding it so costs them a wake,
+// and us.
 const flowing = 50 * time.Microsecond
 
 // Shortly after an event the one who waits for the next stays in a call of C

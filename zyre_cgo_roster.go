@@ -23,10 +23,13 @@ type roster struct {
 	byID            map[UUID]*member
 	byGroup         map[string]*group // with at least one member
 	entered, exited uint64
+
+	recent *member // whom the last event was about, if that is in byID; collectors alone use it
 }
 
 type member struct {
 	id      UUID
+	text    string // of id
 	name    string
 	addr    string
 	headers map[string]string
@@ -99,7 +102,7 @@ func (r *roster) enter(events []Event, ev Event) []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.byID[ev.Peer] = &member{
-		id: ev.Peer, name: ev.Name, addr: ev.Addr, headers: ev.Headers,
+		id: ev.Peer, text: ev.Peer.String(), name: ev.Name, addr: ev.Addr, headers: ev.Headers,
 		groups: map[string]struct{}{},
 	}
 	r.entered++
@@ -113,6 +116,7 @@ func (r *roster) exit(events []Event, m *member) []Event {
 		r.removeFrom(name, m)
 	}
 	delete(r.byID, m.id)
+	r.recent = nil
 	r.exited++
 	return append(events, Event{Type: Exit, Peer: m.id, Name: m.name})
 }
@@ -154,6 +158,7 @@ func (r *roster) clear() {
 	defer r.mu.Unlock()
 	clear(r.byID)
 	clear(r.byGroup)
+	r.recent = nil
 }
 
 func (r *roster) has(id UUID) bool {

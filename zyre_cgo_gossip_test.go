@@ -41,7 +41,15 @@ func TestGossip(t *testing.T) {
 	if ev := next(t, c, Exit); ev.Peer != id {
 		t.Errorf("exit: %v", ev)
 	}
-	wantError(t, "Unpublish with a czmq without draft functions", a.GossipUnpublish(id), errors.ErrUnsupported)
+	wantError(t, "Unpublish", a.GossipUnpublish(id), unlessDrafts())
+}
+
+// unlessDrafts is the error of what needs a czmq with draft functions.
+func unlessDrafts() error {
+	if czmqHasDrafts() {
+		return nil
+	}
+	return errors.ErrUnsupported
 }
 
 func TestAdvertisedEndpoint(t *testing.T) {
@@ -160,5 +168,5 @@ func TestMulticast(t *testing.T) {
 	start(t, newNode(t, "d", beacons(t)...))
 
 	_, err = New("n", WithMulticast("239.1.2.3"))
-	wantError(t, "an IPv4 group that is not in the environment", err, errors.ErrUnsupported)
+	wantError(t, "an IPv4 group that is not in the environment", err, unlessDrafts())
 }

@@ -36,8 +36,8 @@ var pool struct {
 	free  [classes][]*byte
 	out   map[uintptr]int // class of each that is in use, by its address, which keeps nothing alive
 	owned int             // bytes in buffers that have come from here, free or not
-	last  time.Time
-	timed bool // trim will run
+	last  time.Time       // that one was needed
+	timed bool            // trim will run
 }
 
 const classes = 5
@@ -104,11 +104,11 @@ func Clone(b []byte) []byte {
 func take(c int, fresh bool) *byte {
 	full := minPooled << c
 	pool.mu.Lock()
+	pool.last = time.Now()
 	if n := len(pool.free[c]); n > 0 {
 		b := pool.free[c][n-1]
 		pool.free[c][n-1] = nil
 		pool.free[c] = pool.free[c][:n-1]
-		pool.last = time.Now()
 		pool.mu.Unlock()
 		return b
 	}

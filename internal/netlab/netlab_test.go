@@ -119,13 +119,16 @@ func TestTCPAndLinkLocal(t *testing.T) {
 	}
 	for _, target := range []string{h1.Addr().String(), address} {
 		var ln net.Listener
-		h1.Do(func() { ln, _ = net.Listen("tcp", ":7001") })
-		if ln == nil {
-			t.Fatal("cannot listen")
-		}
-		var conn net.Conn
 		var err error
-		h2.Do(func() { conn, err = net.Dial("tcp", net.JoinHostPort(target+zone(target, h2), "7001")) })
+		// A port of the kernel's choice: one that was just closed is in use for
+		// as long as a child of this process, forked meanwhile, has it open.
+		h1.Do(func() { ln, err = net.Listen("tcp", ":0") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(ln.Addr().String())
+		var conn net.Conn
+		h2.Do(func() { conn, err = net.Dial("tcp", net.JoinHostPort(target+zone(target, h2), port)) })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,13 +37,23 @@ type voter struct {
 type electorate struct {
 	t       *testing.T
 	launch  func(testing.TB) *exec.Cmd
+	port    int // of its beacons, so that it knows of no other
 	members []voter
 	started int
 }
 
-func newElectorate(t *testing.T) *electorate {
+// lastPort is that of the beacons of the latest electorate.
+var lastPort atomic.Int32
+
+func init() { lastPort.Store(5700) }
+
+// newElectorates returns what makes an electorate for a test.
+func newElectorates(t *testing.T) func(*testing.T) *electorate {
 	netlab.Need(t)
-	return &electorate{t: t, launch: cnode.Build(t)}
+	launch := cnode.Build(t)
+	return func(t *testing.T) *electorate {
+		return &electorate{t: t, launch: launch, port: int(lastPort.Add(1))}
+	}
 }
 
 // ours adds a node of ours, theirs one of libzyre; both are members before
@@ -51,7 +62,7 @@ func (e *electorate) ours(candidate bool) {
 	e.t.Helper()
 	e.started++
 	cfg := lab.Config(e.t, fmt.Sprint("ours ", e.started))
-	cfg.Evasive, cfg.Expired = evasive, expired
+	cfg.Port, cfg.Evasive, cfg.Expired = e.port, evasive, expired
 	if candidate {
 		cfg.Contests = []string{group}
 	}
@@ -68,7 +79,7 @@ func (e *electorate) theirs(candidate bool) {
 	e.t.Helper()
 	e.started++
 	setup := lab.Setup{
-		Name: fmt.Sprint("theirs ", e.started), Groups: []string{group},
+		Name: fmt.Sprint("theirs ", e.started), Groups: []string{group}, Port: e.port,
 		Evasive: int(evasive.Milliseconds()), Expired: int(expired.Milliseconds()),
 	}
 	if candidate {
@@ -173,9 +184,11 @@ func die(v voter)   { v.die() }
 
 // One node of each kind: whoever is first to start, to lead and to go.
 func TestElectionOfTwo(t *testing.T) {
+	newElectorate := newElectorates(t)
 	run := func(name string, first, second func(*electorate, bool), how func(voter)) {
 		for range 4 {
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				e := newElectorate(t)
 				first(e, true)
 				second(e, true)
@@ -185,48 +198,50 @@ func TestElectionOfTwo(t *testing.T) {
 			})
 		}
 	}
-	run("OursFirst,Leave", (*electorate).ours, (*electorate).theirs, leave)
-	run("OursFirst,Die", (*electorate).ours, (*electorate).theirs, die)
-	run("TheirsFirst,Leave", (*electorate).theirs, (*electorate).ours, leave)
-	run("TheirsFirst,Die", (*electorate).theirs, (*electorate).ours, die)
+	ours, theirs := (*electorate).ours, (*electorate).theirs
+	run("OursFirst,Leave", ours, theirs, leave)
+	run("OursFirst,Die", ours, theirs, die)
+	run("TheirsFirst,Leave", theirs, ours, leave)
+	run("TheirsFirst,Die", theirs, ours, die)
 }
 
 // Two nodes of each kind come, and then the leader goes as often as there is
-// another, which is at least once for each kind: all have one leader.
-func TestElectionOfFour(t *testing.T) {
-	for name, how := range map[string]func(voter){"Leave": leave, "Die": die} {
+// another, which is at least once for each kind: all have one leader. And
+// those who are no candidates vote, and learn who has won.
+func TestElectionOfMany(t *testing.T) {
+	newElectorate := newElectorates(t)
+	ofFour := func(how func(voter)) func(*electorate) bool {
+		return func(e *electorate) bool {
+			ours, theirs := func() { e.ours(true) }, func() { e.theirs(true) }
+			return e.assemble(ours, theirs, ours, theirs) && e.removeLeaders(how)
+		}
+	}
+	for name, run := range map[string]func(*electorate) bool{
+		"FourLeave": ofFour(leave),
+		"FourDie":   ofFour(die),
+		"OursStands": func(e *electorate) bool {
+			return e.assemble(func() { e.ours(true) }, func() { e.theirs(false) }, func() { e.ours(false) })
+		},
+		"TheirsStands": func(e *electorate) bool {
+			return e.assemble(func() { e.theirs(true) }, func() { e.ours(false) }, func() { e.theirs(false) })
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
-			attempt(t, func(e *electorate) bool {
-				ours, theirs := func() { e.ours(true) }, func() { e.theirs(true) }
-				return e.assemble(ours, theirs, ours, theirs) && e.removeLeaders(how)
-			})
+			t.Parallel()
+			attempt(t, func(t *testing.T) bool { return run(newElectorate(t)) })
 		})
 	}
-}
-
-// Those who are no candidates vote, and learn who has won.
-func TestElectionAmongOthers(t *testing.T) {
-	t.Run("OursStands", func(t *testing.T) {
-		attempt(t, func(e *electorate) bool {
-			return e.assemble(func() { e.ours(true) }, func() { e.theirs(false) }, func() { e.ours(false) })
-		})
-	})
-	t.Run("TheirsStands", func(t *testing.T) {
-		attempt(t, func(e *electorate) bool {
-			return e.assemble(func() { e.theirs(true) }, func() { e.ours(false) }, func() { e.theirs(false) })
-		})
-	})
 }
 
 // attempt runs an election among three or more until it works out. Libzyre
 // counts the messages of an election without telling elections apart: of
 // nodes that have just come, or after one has gone, its elections often hang
 // until another member comes, also where all nodes are its own.
-func attempt(t *testing.T, run func(*electorate) bool) {
+func attempt(t *testing.T, run func(*testing.T) bool) {
 	const attempts = 6
 	for range attempts {
 		agreed := false
-		t.Run("Attempt", func(t *testing.T) { agreed = run(newElectorate(t)) })
+		t.Run("Attempt", func(t *testing.T) { agreed = run(t) })
 		if agreed {
 			return
 		}
@@ -240,33 +255,37 @@ func attempt(t *testing.T, run func(*electorate) bool) {
 // another, and with one allowed for bad luck.
 func TestElectionsAreNoWorseWithOurs(t *testing.T) {
 	const groups = 3
-	alone, mixed := 0, 0
-	count := func(agreed *int, name string, members ...func(*electorate, bool)) {
+	newElectorate := newElectorates(t)
+	var alone, mixed atomic.Int32
+	count := func(t *testing.T, agreed *atomic.Int32, name string, members ...func(*electorate, bool)) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			e := newElectorate(t)
 			var join []func()
 			for _, member := range members {
 				join = append(join, func() { member(e, true) })
 			}
 			if e.assemble(join...) && e.removeLeaders(die) {
-				*agreed++
+				agreed.Add(1)
 			}
 		})
 	}
 	theirs, ours := (*electorate).theirs, (*electorate).ours
-	for range groups {
-		count(&alone, "Alone", theirs, theirs, theirs, theirs)
-		count(&mixed, "Mixed", theirs, ours, theirs, ours)
-	}
-	t.Logf("of %d groups %d agreed without nodes of ours, and %d with them", groups, alone, mixed)
-	if mixed+1 < alone {
+	t.Run("Groups", func(t *testing.T) {
+		for range groups {
+			count(t, &alone, "Alone", theirs, theirs, theirs, theirs)
+			count(t, &mixed, "Mixed", theirs, ours, theirs, ours)
+		}
+	})
+	t.Logf("of %d groups %d agreed without nodes of ours, and %d with them", groups, alone.Load(), mixed.Load())
+	if mixed.Load()+1 < alone.Load() {
 		t.Error("with nodes of ours fewer groups agreed")
 	}
 }
 
 // Nobody stands, so nobody is elected: the group works without.
 func TestNoElection(t *testing.T) {
-	e := newElectorate(t)
+	e := newElectorates(t)(t)
 	e.ours(false)
 	e.theirs(false)
 	ours, theirs := e.members[0], e.members[1]

@@ -37,6 +37,7 @@ type Setup struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	Groups  []string          `json:"groups,omitempty"` // to join before the start, if it can
 
+	Port     int      `json:"port,omitempty"`    // of beacons, UDP
 	Evasive  int      `json:"evasive,omitempty"` // ms
 	Expired  int      `json:"expired,omitempty"` // ms
 	Contests []string `json:"contests,omitempty"`

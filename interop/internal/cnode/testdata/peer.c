@@ -213,6 +213,8 @@ do_start (const command_t *c, FILE *reply)
     for (size_t i = 0; i < c->count; i++)
         if (strncmp (c->fields [i].path, prefix, strlen (prefix)) == 0)
             zyre_set_header (node, c->fields [i].path + strlen (prefix), "%s", c->fields [i].value);
+    if (command_get (c, "port"))
+        zyre_set_port (node, command_number (c, "port", 0));
     if (command_get (c, "evasive"))
         zyre_set_evasive_timeout (node, command_number (c, "evasive", 0));
     if (command_get (c, "expired"))

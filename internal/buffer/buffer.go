@@ -112,7 +112,7 @@ func take(c int, fresh bool) *byte {
 		pool.mu.Unlock()
 		return b
 	}
-	fresh = fresh && pool.owned+full <= poolLimit
+	fresh = fresh && makeRoom(full)
 	if fresh {
 		pool.owned += full
 	}
@@ -121,6 +121,20 @@ func take(c int, fresh bool) *byte {
 		return nil
 	}
 	return unsafe.SliceData(make([]byte, full))
+}
+
+// makeRoom lets go of free buffers, of the largest first, until the pool may
+// have so many bytes more, and reports whether it may. Else those of sizes that
+// nobody needs any more would keep out the others. Holding mu.
+func makeRoom(need int) bool {
+	for c := classes - 1; c >= 0; c-- {
+		for n := len(pool.free[c]); n > 0 && pool.owned+need > poolLimit; n-- {
+			pool.free[c][n-1] = nil
+			pool.free[c] = pool.free[c][:n-1]
+			pool.owned -= minPooled << c
+		}
+	}
+	return pool.owned+need <= poolLimit
 }
 
 // lend marks a buffer as in use, until claim.

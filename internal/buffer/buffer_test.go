@@ -96,6 +96,30 @@ func TestPoolIsBounded(t *testing.T) {
 	})
 }
 
+// Free buffers of a size that was needed once make way for another.
+func TestFreeBuffersMakeWay(t *testing.T) {
+	emptyPool(t)
+	var small [][]byte
+	for b := Pooled(minPooled, true); b != nil; b = Pooled(minPooled, true) {
+		small = append(small, b)
+	}
+	if Pooled(maxPooled, true) != nil {
+		t.Fatal("there is room beside all that are in use")
+	}
+	for _, b := range small {
+		GiveBack(b)
+	}
+	large := Pooled(maxPooled, true)
+	if large == nil {
+		t.Fatal("free buffers keep another size out")
+	}
+	owned, free := poolState()
+	if owned > poolLimit || free != len(small)-maxPooled/minPooled {
+		t.Errorf("%d bytes are of the pool, %d buffers are free", owned, free)
+	}
+	GiveBack(large)
+}
+
 func TestGiveBack(t *testing.T) {
 	emptyPool(t)
 	for _, size := range []int{minPooled, minPooled * 7 / 8, maxPooled} {

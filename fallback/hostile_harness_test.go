@@ -27,7 +27,7 @@ import (
 // process: one strange node would spoil the figures.
 var hostilePort atomic.Int32
 
-func init() { hostilePort.Store(int32(22000 + os.Getpid()%500*20)) }
+func init() { hostilePort.Store(int32(22000 + os.Getpid()%50*200)) }
 
 // victim is a node in a process of its own, seen from outside, and the honest
 // peers that keep it busy.

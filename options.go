@@ -383,8 +383,9 @@ func WithAllowedKeys(publicKeys ...string) Option {
 }
 
 // WithZAPDomain sets the domain under which libzyre asks a ZAP handler
-// (RFC 27) of the process about peers. The fallback engine has no ZAP, but
-// [WithAllowedKeys]: there it is [errors.ErrUnsupported].
+// (RFC 27) of the application, such as czmq's zauth, about peers. It cannot be
+// combined with [WithAllowedKeys], which needs no such handler. The fallback
+// engine has no ZAP: there it is [errors.ErrUnsupported].
 func WithZAPDomain(domain string) Option {
 	return func(c *config) error {
 		c.zapDomain = domain

@@ -102,6 +102,10 @@ int zg_bell (int inbox);
 int zg_arm (int bell, int inbox);
 void zg_disarm (int bell, int inbox);
 
+// Who may connect.
+int zg_allow_keys (const char *domain, const uint8_t *keys, size_t size);
+void zg_forget_keys (const char *domain);
+
 // Signals, for the other C files.
 void zg_block_signals (sigset_t *old);
 void zg_restore_signals (const sigset_t *old);

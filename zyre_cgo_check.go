@@ -48,10 +48,10 @@ func checkSupported(cfg *config) error {
 // checkCurve refuses what libzyre would do in clear instead.
 func checkCurve(cfg *config) error {
 	switch {
-	case cfg.allowed != nil:
-		return unsupported("libzyre does not know who is allowed but asks a ZAP handler of the process, see WithZAPDomain")
 	case !cfg.cert.hasSecret():
 		return nil
+	case cfg.allowed != nil && cfg.zapDomain != "":
+		return rule.Invalid("ZAP domain", cfg.zapDomain, "leaves it to the application who may connect, and WithAllowedKeys to the node")
 	case !zmqHasCurve():
 		return unsupported("this libzmq has no CURVE")
 	case len(cfg.gossipBind)+len(cfg.gossipConnect) > 0 && !czmqHasDrafts():

@@ -89,8 +89,6 @@ func TestCurveNeverFallsBackToClear(t *testing.T) {
 	wantError(t, "gossip with CURVE", err, errors.ErrUnsupported)
 	_, err = New("n", WithCert(cert), WithGossipBind(anyLocal))
 	wantError(t, "gossip hub with CURVE", err, errors.ErrUnsupported)
-	_, err = New("n", WithCert(cert), WithAllowedKeys(cert.PublicKey()))
-	wantError(t, "allowed keys", err, errors.ErrUnsupported)
 	_, err = New("n", WithGossipBind(anyLocal), WithBeacon())
 	wantError(t, "beacons beside gossip", err, errors.ErrUnsupported)
 }

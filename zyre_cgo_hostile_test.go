@@ -55,6 +55,19 @@ func (b *besieged) suffer(a hostile.Attack) string {
 	return verdict
 }
 
+// TestAllowedKeysProtect: who is none of the peers that a node names does not
+// get as far as libzyre, which some of this would end.
+func TestAllowedKeysProtect(t *testing.T) {
+	for i, a := range hostile.CurveAttacks() {
+		t.Run(a.Name, func(t *testing.T) {
+			t.Parallel()
+			if verdict := besiege(t, closed, 100+i).suffer(a); !strings.HasPrefix(verdict, "survives") {
+				t.Error(verdict)
+			}
+		})
+	}
+}
+
 // TestHostileToLibzyre attacks nodes of libzyre with what the pure Go engine
 // must bear. Nothing is demanded of the C libraries: it is written down what
 // becomes of them. Without -robustness a few attacks show that this works.
@@ -70,6 +83,7 @@ func TestHostileToLibzyre(t *testing.T) {
 		{"Peers", hostile.Peers(), hubs},
 		{"Listeners", hostile.Listeners(), announced},
 		{"CURVE", hostile.CurveAttacks(), secured},
+		{"CURVE with allowed keys", append(hostile.DeniedAttacks(), hostile.CurveAttacks()...), closed},
 		{"Clients of a gossip hub", hostile.HubAttacks(), hubs},
 	}
 	var mu sync.Mutex

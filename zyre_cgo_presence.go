@@ -32,6 +32,7 @@ type presence struct {
 	roster *roster
 	counts *counters
 
+	guarded string // the domain of ZAP for which keys are named, or ""
 	started bool
 	net     network
 	watch   *watch
@@ -73,6 +74,9 @@ func newPresence(cfg *config, in *inbox, r *roster, counts *counters) (*presence
 // start configures the node in the order that libzyre needs and starts it. A
 // node that fails to start must be ended.
 func (p *presence) start(cfg *config, plan plan, groups []string) error {
+	if err := p.guard(cfg); err != nil {
+		return err
+	}
 	p.configure(cfg, plan)
 	if err := p.listen(cfg, plan); err != nil {
 		return err
@@ -128,8 +132,8 @@ func (p *presence) configure(cfg *config, plan plan) {
 	if pair := cfg.cert.pair; cfg.cert.hasSecret() {
 		C.zg_set_cert(p.c, (*C.uint8_t)(&pair.Public[0]), (*C.uint8_t)(&pair.Secret[0]))
 	}
-	if cfg.zapDomain != "" {
-		C.zg_set_zap_domain(p.c, free.string(cfg.zapDomain))
+	if domain := p.domain(cfg); domain != "" {
+		C.zg_set_zap_domain(p.c, free.string(domain))
 	}
 	for name, value := range cfg.headers {
 		C.zg_set_header(p.c, free.string(name), free.string(value))
@@ -177,6 +181,7 @@ func (p *presence) end() {
 	p.roster.clear()
 	p.draining.Unlock()
 	C.zg_destroy(p.c)
+	p.unguard()
 	czmqLog.remove(p)
 }
 

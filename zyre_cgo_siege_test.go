@@ -26,9 +26,10 @@ func init() { programs["victim"] = beVictim }
 
 // The orders of a victim, in its environment.
 const (
-	victimHub    = "ZYRE_TEST_HUB"    // of gossip that it is, or
-	victimPort   = "ZYRE_TEST_PORT"   // of its beacons
-	victimSecret = "ZYRE_TEST_SECRET" // key, for CURVE
+	victimHub     = "ZYRE_TEST_HUB"     // of gossip that it is, or
+	victimPort    = "ZYRE_TEST_PORT"    // of its beacons
+	victimSecret  = "ZYRE_TEST_SECRET"  // key, for CURVE
+	victimAllowed = "ZYRE_TEST_ALLOWED" // key of its only peer
 )
 
 // beVictim runs a node that sends every whisper back, until stdin ends.
@@ -73,6 +74,9 @@ func victimOptions() ([]Option, error) {
 		var cert Cert
 		cert, err = CertFromSecret(secret)
 		opts = append(opts, WithCert(cert))
+	}
+	if allowed := os.Getenv(victimAllowed); allowed != "" {
+		opts = append(opts, WithAllowedKeys(allowed))
 	}
 	return opts, err
 }
@@ -119,36 +123,42 @@ func hubs(t *testing.T, b *besieged) {
 }
 
 // announced are victims that use beacons.
-func announced(t *testing.T, b *besieged) { b.announce(t, nil) }
+func announced(t *testing.T, b *besieged) { b.announce(t, nil, "") }
 
 // secured are such with CURVE.
 func secured(t *testing.T, b *besieged) {
-	pair, err := key.New()
-	must(t, err)
-	b.scene.Key = pair.Public
-	b.announce(t, &pair)
+	victim, honest := newKeys(t), newKeys(t)
+	b.announce(t, honest, key.Encode(victim.Public), victimSecret+"="+key.Encode(victim.Secret))
 }
 
-// announce begins a victim that uses beacons, and tells it of the honest peer
-// in the way in which attacks do. What they send to the port of its beacons
-// must reach nobody else: so the honest peer does not listen there.
-func (b *besieged) announce(t *testing.T, pair *key.Pair) {
+// closed are such whose only peer may be the honest one.
+func closed(t *testing.T, b *besieged) {
+	victim, honest := newKeys(t), newKeys(t)
+	b.announce(t, honest, key.Encode(victim.Public), victimSecret+"="+key.Encode(victim.Secret),
+		victimAllowed+"="+key.Encode(honest.Public))
+}
+
+func newKeys(t *testing.T) *key.Pair {
+	pair, err := key.New()
+	must(t, err)
+	return &pair
+}
+
+// announce begins a victim that uses beacons, with a public key or none, and
+// tells it of the honest peer, which has own keys then, in the way in which
+// attacks do. What they send to the port of its beacons must reach nobody
+// else: so the honest peer does not listen there.
+func (b *besieged) announce(t *testing.T, own *key.Pair, publicKey string, orders ...string) {
 	netlab.Need(t)
 	b.scene.Port = int(beaconPort.Add(1))
-	orders := []string{fmt.Sprintf("%s=%d", victimPort, b.scene.Port)}
-	var own *key.Pair
-	publicKey := ""
-	if pair != nil {
-		orders = append(orders, victimSecret+"="+key.Encode(pair.Secret))
-		honest, err := key.New()
-		must(t, err)
-		own, publicKey = &honest, key.Encode(pair.Public)
-	}
-	b.begin(t, orders...)
+	b.begin(t, append(orders, fmt.Sprintf("%s=%d", victimPort, b.scene.Port))...)
 	b.befriend(t, fallback.Config{Keys: own})
 	me := b.scene.Honest
 	beacon := hostile.Beacon(me.ID, me.Endpoint.Port())
 	if own != nil {
+		var err error
+		b.scene.Key, err = key.Decode(publicKey)
+		must(t, err)
 		beacon = hostile.KeyBeacon(me.ID, me.Endpoint.Port(), own.Public)
 	}
 	go func() {

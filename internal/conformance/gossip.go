@@ -208,7 +208,7 @@ func gossipCurve(m *mesh) {
 		if !f.Partial {
 			plain, err := f.New("plain", m.defaults(f, connects(hub)))
 			m.ok(err, "new node")
-			strangers = append(strangers, m.adopt(plain))
+			strangers = append(strangers, m.adopt(f, plain))
 			m.ok(plain.Start(m.ctx), "start")
 		}
 	}

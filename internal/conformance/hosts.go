@@ -51,7 +51,7 @@ func (m *mesh) on(h *netlab.Host, o Options) *node {
 	m.Helper()
 	f := m.factory()
 	o.Interface = h.Interface()
-	n := m.adopt(Launch(m, h.Command, ServeTest, f, h.Name(), m.defaults(f, o)))
+	n := m.adopt(f, Launch(m, h.Command, ServeTest, f, h.Name(), m.defaults(f, o)))
 	m.ok(n.Start(m.ctx), "start")
 	return n
 }

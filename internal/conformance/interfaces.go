@@ -48,7 +48,7 @@ func (o Options) with(run func(*mesh, Factory)) func(*mesh) {
 // by starts a node of an engine on a host.
 func (m *mesh) by(f Factory, h *netlab.Host, o Options) *node {
 	m.Helper()
-	n := m.adopt(Launch(m, h.Command, ServeTest, f, h.Name(), m.defaults(f, o)))
+	n := m.adopt(f, Launch(m, h.Command, ServeTest, f, h.Name(), m.defaults(f, o)))
 	m.ok(n.Start(m.ctx), "start")
 	return n
 }

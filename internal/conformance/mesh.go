@@ -108,17 +108,17 @@ func (m *mesh) open(name string, o Options) *node {
 	if err != nil {
 		m.Fatalf("new node %q: %v", name, err)
 	}
-	return m.adopt(n)
+	return m.adopt(f, n)
 }
 
-// adopt lets the test use a node and closes it in the end.
-func (m *mesh) adopt(n Node) *node {
+// adopt lets the test use a node of an engine and closes it in the end.
+func (m *mesh) adopt(f Factory, n Node) *node {
 	m.Cleanup(func() {
 		if err := n.Close(); err != nil {
 			m.Errorf("close: %v", err)
 		}
 	})
-	return &node{Node: n, m: m}
+	return &node{Node: n, engine: f, m: m}
 }
 
 // start makes a node and starts it.

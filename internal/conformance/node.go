@@ -14,6 +14,7 @@ import (
 // One goroutine uses it; from others use the Node in it.
 type node struct {
 	Node
+	engine  Factory
 	m       *mesh
 	backlog []zyre.Event
 }

@@ -33,7 +33,7 @@ func (m *mesh) process(name string, o Options) (*node, *Remote) {
 func (m *mesh) launch(f Factory, name string, o Options) (*node, *Remote) {
 	m.Helper()
 	r := Launch(m, exec.Command, ServeTest, f, name, m.defaults(f, o))
-	return m.adopt(r), r
+	return m.adopt(f, r), r
 }
 
 func twoProcesses(m *mesh) {

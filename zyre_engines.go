@@ -17,10 +17,11 @@
 //     are, takes the IPv4 group from ZSYS_IPV4_MCAST_ADDRESS alone.
 //   - [WithBeacon] beside gossip is [errors.ErrUnsupported]: libzyre turns
 //     beacons off.
-//   - CURVE: to a stranger whom [WithAllowedKeys] keeps out, but who announces
-//     himself, libzyre still tells the node's name, headers and groups. That
-//     option needs the one ZAP handler that a process can have (RFC 27): Start
-//     fails where the application has one, see [WithZAPDomain].
+//   - CURVE: a stranger whom [WithAllowedKeys] keeps from being a peer can be a
+//     client of a gossip hub, and where he announces himself libzyre still tells
+//     him the node's name, headers and groups. That option needs the one ZAP
+//     handler that a process can have (RFC 27): Start fails where the
+//     application has one, see [WithZAPDomain].
 //   - Gossip with CURVE and GossipUnpublish need a czmq with draft functions;
 //     without them it would go on in clear.
 //   - Gossip: without draft functions czmq never forgets an endpoint. If a hub

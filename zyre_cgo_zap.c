@@ -98,6 +98,7 @@ answer_all (zsock_t *pipe, void *args)
     }
     zpoller_destroy (&poller);
     zhash_destroy (&keys_by_domain);
+    zsock_unbind (socket, ZAP_ENDPOINT);    // libzmq would do so later
     zsock_destroy (&socket);
 }
 

@@ -147,6 +147,42 @@ func ExampleEvent_Release() {
 	// 200 KiB, color 2
 }
 
+// A door that hears nobody but the owner of one key, whoever else is there.
+func ExampleWithAllowedKeys() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var certs [3]zyre.Cert // made once, kept in files: see Cert.Save
+	for i := range certs {
+		var err error
+		if certs[i], err = zyre.NewCert(); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	owner := zyre.WithAllowedKeys(certs[2].PublicKey())
+	door, err := start(ctx, "door", zyre.WithCert(certs[0]), owner)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer door.Close()
+	for i, name := range []string{"burglar", "owner"} {
+		visitor, err := start(ctx, name, zyre.WithCert(certs[i+1]))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer visitor.Close()
+	}
+	for ev := range door.Events(ctx) {
+		if ev.Type == zyre.Enter {
+			fmt.Println(ev.Name, "is at the door, and", len(door.Peers())-1, "others")
+			return
+		}
+	}
+	// Output: owner is at the door, and 0 others
+}
+
 func ExampleParseUUID() {
 	id, err := zyre.ParseUUID("{c146649a-3767-4b0c-922b-fc38b0302fee}")
 	fmt.Println(id, err)

@@ -21,7 +21,8 @@
 //     client of a gossip hub, and where he announces himself libzyre still tells
 //     him the node's name, headers and groups. That option needs the one ZAP
 //     handler that a process can have (RFC 27): Start fails where the
-//     application has one, see [WithZAPDomain].
+//     application has one, see [WithZAPDomain], and czmq's zauth aborts where
+//     the node has it.
 //   - Gossip with CURVE and GossipUnpublish need a czmq with draft functions;
 //     without them it would go on in clear.
 //   - Gossip: without draft functions czmq never forgets an endpoint. If a hub

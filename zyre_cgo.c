@@ -185,11 +185,17 @@ zg_configure (zg_node *node, const zg_settings *settings)
     zg_restore_signals (&old);
 }
 
+// Where a node with beacons listens. One that runs and has no port yet tries
+// this one, and has done so when the call returns.
 void
 zg_set_peer_port (zg_node *node, int port)
 {
 #ifdef ZYRE_BUILD_DRAFT_API
-    UNDISTURBED (zyre_set_beacon_peer_port (zyre_of (node), port));
+    sigset_t old;
+    zg_block_signals (&old);
+    zyre_set_beacon_peer_port (zyre_of (node), port);
+    zyre_uuid (zyre_of (node));
+    zg_restore_signals (&old);
 #endif
 }
 

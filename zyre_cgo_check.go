@@ -157,7 +157,8 @@ func cutPort(address string) (host, port string, ok bool) {
 // plan is what has to be found out each time a node starts.
 type plan struct {
 	net      network
-	why      string // this interface
+	address  netip.Addr // of the interface
+	why      string     // this interface
 	gossip   bool
 	endpoint string // with gossip
 }
@@ -193,7 +194,7 @@ func (p *plan) chooseInterface(cfg *config) error {
 		return err
 	}
 	link := links[0]
-	p.why = why
+	p.why, p.address = why, link.Addr
 	if p.gossip {
 		p.endpoint = "tcp://" + listenAddress(link, cfg.peerPort)
 		return nil
@@ -314,12 +315,26 @@ func (c *config) gossips() bool {
 	return c.endpoint != "" || len(c.gossipBind)+len(c.gossipConnect) > 0
 }
 
+// portTries is how many ports a node tries before it gives up.
+const portTries = 10
+
 // someTCPPort returns a port that is free, or 0 if there is none.
-func someTCPPort(host string) int {
+var someTCPPort = func(host string) int {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return 0
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// listens reports whether somebody listens on a port of this machine. Where
+// that cannot be told, since the machine drops its own packets, it is taken for
+// granted.
+func listens(address netip.Addr, port int) bool {
+	conn, err := net.DialTimeout("tcp", netip.AddrPortFrom(address, uint16(port)).String(), portPatience)
+	if err == nil {
+		conn.Close()
+	}
+	return !errors.Is(err, syscall.ECONNREFUSED)
 }

@@ -137,6 +137,43 @@ func TestPortsInUse(t *testing.T) {
 	}
 }
 
+// A port that was free a moment ago may have become that of a connection. For
+// one, libzyre would wait for ever, while Start has said that all is well.
+func TestPortTakenMeanwhile(t *testing.T) {
+	opts := beacons(t)
+	l, err := net.Listen("tcp", "10.78.0.1:0")
+	must(t, err)
+	defer l.Close()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	must(t, err)
+	defer conn.Close()
+	taken := conn.LocalAddr().(*net.TCPAddr).Port
+
+	choose := someTCPPort
+	defer func() { someTCPPort = choose }()
+	offered := 0
+	someTCPPort = func(host string) int {
+		if offered++; offered <= 2 {
+			return taken
+		}
+		return choose(host)
+	}
+	a := startNode(t, "a", opts...)
+	if offered != 3 {
+		t.Errorf("the node starts with port %d of those that it was offered", offered)
+	}
+	meet(t, a, startNode(t, "b", opts...))
+
+	someTCPPort = func(string) int { return taken }
+	n := newNode(t, "n", opts...)
+	if err := n.Start(t.Context()); err == nil || !strings.Contains(err.Error(), fmt.Sprint("TCP port ", taken)) {
+		t.Errorf("Start with no port: %v", err)
+	}
+	someTCPPort = choose
+	must(t, n.Start(t.Context()))
+	meet(t, a, n)
+}
+
 func TestPeerPort(t *testing.T) {
 	port := freePort(t)
 	opts := beacons(t)

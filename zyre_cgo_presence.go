@@ -112,7 +112,27 @@ func (p *presence) launch(cfg *config, plan plan) error {
 	if C.zg_start(p.c) != 0 {
 		return errors.New("zyre: libzyre could not start the node; its log may say why, see WithLogger")
 	}
-	return nil
+	if port == 0 || plan.gossip {
+		return nil
+	}
+	return p.settle(cfg, plan, port)
+}
+
+// settle makes sure that the node has its port. If somebody has taken it since
+// it was found free, maybe for a connection of his own, libzyre would try again
+// for ever, and meanwhile the node would know of nobody.
+func (p *presence) settle(cfg *config, plan plan, port int) error {
+	for range portTries {
+		if listens(plan.address, port) {
+			return nil
+		}
+		if cfg.peerPort != 0 {
+			break
+		}
+		port = someTCPPort(plan.listenHost())
+		C.zg_set_peer_port(p.c, C.int(port))
+	}
+	return fmt.Errorf("zyre: libzyre does not listen on TCP port %d of %s: somebody else has just taken it", port, plan.address)
 }
 
 func (p *presence) configure(cfg *config, plan plan) {

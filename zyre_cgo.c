@@ -154,6 +154,7 @@ zg_new (const char *name)
     if (!node)
         return NULL;
     UNDISTURBED (node->zyre = zyre_new (*name? name: NULL));
+    zsock_set_rcvtimeo (zyre_socket (zyre_of (node)), ZG_STAY);
     node->inbox = zsock_resolve (zyre_socket (zyre_of (node)));
     return node;
 }

@@ -14,6 +14,10 @@
 // Frames from this size on are not copied into a batch, which refers to them.
 #define ZG_LARGE 4096
 
+// How long a wait for a message lasts that no signal ends, because the
+// application ignores or blocks them; in ms.
+#define ZG_STAY 50
+
 // Each message of libzyre begins with the kind of event, a UUID and a name.
 #define ZG_HEAD_FRAMES 3
 

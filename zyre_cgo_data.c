@@ -93,7 +93,7 @@ take_frame (zg_node *node, zmq_msg_t *frame)
     return rc;
 }
 
-// Waits for one frame, until a signal comes.
+// Waits for one frame, until a signal comes or for ZG_STAY.
 static int
 await_frame (zg_node *node, zmq_msg_t *frame)
 {

@@ -3,6 +3,8 @@
 package zyre
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +21,7 @@ import (
 func init() {
 	programs["interrupt"] = programInterrupt
 	programs["interrupt-default"] = programInterruptDefault
+	programs["ignore"] = programIgnore
 }
 
 // storm sends signals to each thread of the process in turn until stop is
@@ -249,6 +252,62 @@ func TestInterruptReachesGo(t *testing.T) {
 	}
 	_, stderr, state := runProgram(t, "interrupt-default")
 	if status := state.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("%v: %s", state, stderr)
+	}
+}
+
+// programIgnore lets no signal through, and succeeds if a Recv that begins
+// right after an event still ends with its context.
+func programIgnore() int {
+	signal.Ignore()
+	if err := waitAfterEvents(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func waitAfterEvents() error {
+	a, err := New("a", WithEndpoint(anyLocal), WithGossipBind("inproc://hub"))
+	if err != nil {
+		return err
+	}
+	b, err := New("b", WithEndpoint(anyLocal), WithGossipConnect("inproc://hub"),
+		WithEvasiveTimeout(patience), WithExpiredTimeout(2*patience))
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	defer b.Close()
+	if err := errors.Join(a.Start(noContext), b.Start(noContext)); err != nil {
+		return err
+	}
+	if ev, err := a.Recv(noContext); err != nil || ev.Type != Enter {
+		return fmt.Errorf("%v: %w", ev, err)
+	}
+	for range 20 {
+		if err := a.Whisper(b.UUID(), nil); err != nil {
+			return err
+		}
+		for heard := false; !heard; {
+			ev, err := b.Recv(noContext)
+			if err != nil {
+				return err
+			}
+			heard = ev.Type == Whisper
+		}
+		ctx, cancel := context.WithTimeout(noContext, 5*time.Millisecond)
+		if ev, err := b.Recv(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			cancel()
+			return fmt.Errorf("%v: %w", ev, err)
+		}
+		cancel()
+	}
+	return nil
+}
+
+func TestRecvWithoutSignals(t *testing.T) {
+	if _, stderr, state := runProgram(t, "ignore"); !state.Success() {
 		t.Errorf("%v: %s", state, stderr)
 	}
 }

@@ -4,7 +4,6 @@
 #ifndef ZYRE_CGO_H
 #define ZYRE_CGO_H
 
-#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,9 +13,8 @@
 // Frames from this size on are not copied into a batch, which refers to them.
 #define ZG_LARGE 4096
 
-// How long a wait for a message lasts that no signal ends, because the
-// application ignores or blocks them; in ms.
-#define ZG_STAY 50
+// How long zg_drain stays for a message, in ms.
+#define ZG_STAY 4
 
 // Each message of libzyre begins with the kind of event, a UUID and a name.
 #define ZG_HEAD_FRAMES 3
@@ -39,8 +37,6 @@ typedef struct {
     size_t larges, larges_capacity;
     size_t larges_bytes;
     int more;               // the batch was full, there may be more
-    int stays;              // a thread waits at the inbox: this one
-    pthread_t stayer;
 } zg_node;
 
 // What zg_configure passes on before a start. Zero means libzyre's default.
@@ -97,7 +93,6 @@ void zg_gossip_unpublish (zg_node *node, const char *uuid);
 int zg_send (zg_node *node, int shout, const uint8_t *target,
              const uint8_t *data, size_t size, int packed, int settle);
 uint32_t zg_drain (zg_node *node, int flows, int stay);
-void zg_hurry (zg_node *node);
 void zg_release (zg_node *node);
 
 // Waiting for it.

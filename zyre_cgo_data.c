@@ -82,37 +82,16 @@ with_room (void *block, size_t *capacity, size_t need)
     return block;
 }
 
-// Takes one frame if there is one. A signal is no reason to give up.
+// Takes one frame if there is one, or who stays if one comes. A signal ends a
+// stay, but else is no reason to give up.
 static int
-take_frame (zg_node *node, zmq_msg_t *frame)
+take_frame (zg_node *node, zmq_msg_t *frame, int stay)
 {
     int rc;
     do
-        rc = zmq_msg_recv (frame, node->inbox, ZMQ_DONTWAIT);
-    while (rc < 0 && zmq_errno () == EINTR);
+        rc = zmq_msg_recv (frame, node->inbox, stay? 0: ZMQ_DONTWAIT);
+    while (rc < 0 && zmq_errno () == EINTR && !stay);
     return rc;
-}
-
-// Waits for one frame, until a signal comes or for ZG_STAY.
-static int
-await_frame (zg_node *node, zmq_msg_t *frame)
-{
-    node->stayer = pthread_self ();
-    __atomic_store_n (&node->stays, 1, __ATOMIC_RELEASE);
-    int rc = zmq_msg_recv (frame, node->inbox, 0);
-    __atomic_store_n (&node->stays, 0, __ATOMIC_RELEASE);
-    return rc;
-}
-
-// Ends the wait of a thread that must not return from zg_drain meanwhile. It
-// goes on waiting if it has only just begun: try again. The signal is the one
-// by which Go's scheduler interrupts its threads, which know it for one that
-// may come for no reason.
-void
-zg_hurry (zg_node *node)
-{
-    if (__atomic_load_n (&node->stays, __ATOMIC_ACQUIRE))
-        pthread_kill (node->stayer, SIGURG);
 }
 
 static void
@@ -148,7 +127,7 @@ put_frame (zg_node *node, uint32_t number, int stay, int *more)
 {
     zmq_msg_t frame;
     zmq_msg_init (&frame);
-    if ((stay? await_frame (node, &frame): take_frame (node, &frame)) < 0) {
+    if (take_frame (node, &frame, stay) < 0) {
         zmq_msg_close (&frame);
         return 0;
     }
@@ -218,9 +197,9 @@ take_messages (zg_node *node, int patient)
 }
 
 // Fills the batch with what has arrived and returns how many messages that
-// were. It is valid until it is released. Who stays waits if there is none, until
-// zg_hurry or a signal ends that. He then takes one, and so does he where messages
-// do not flow: to find that there are no others would cost him a call of the
+// were. It is valid until it is released. Who stays waits if there is none, for
+// ZG_STAY or until a signal. He then takes one, and so does he where messages do
+// not flow: to find that there are no others would cost him a call of the
 // kernel.
 uint32_t
 zg_drain (zg_node *node, int flows, int stay)

@@ -37,7 +37,6 @@ type presence struct {
 	net     network
 	watch   *watch
 	yielded time.Time // belongs to the one who waits
-	stay    stay
 
 	draining  sync.Mutex
 	collected time.Time   // when this was last done

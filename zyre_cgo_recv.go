@@ -61,8 +61,6 @@ func (p *presence) linger(ev *Event) (got, some bool) {
 	if p.ended {
 		return false, false
 	}
-	p.stay.begin(p.c, now)
-	defer p.stay.end()
 	some = p.drain(ev)
 	return ev.Type != 0, some
 }
@@ -139,7 +137,4 @@ func (p *presence) arrived() bool { return p.collect() || p.in.some() }
 
 // interrupt ends an await. Coming late it ends the next one, which does no
 // harm.
-func (p *presence) interrupt() {
-	p.watch.interrupt()
-	p.stay.hurry()
-}
+func (p *presence) interrupt() { p.watch.interrupt() }

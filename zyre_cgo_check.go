@@ -157,8 +157,8 @@ func cutPort(address string) (host, port string, ok bool) {
 // plan is what has to be found out each time a node starts.
 type plan struct {
 	net      network
-	address  netip.Addr // of the interface
-	why      string     // this interface
+	link     netif.Link // the interface
+	why      string     // this one
 	gossip   bool
 	endpoint string // with gossip
 }
@@ -194,7 +194,7 @@ func (p *plan) chooseInterface(cfg *config) error {
 		return err
 	}
 	link := links[0]
-	p.why, p.address = why, link.Addr
+	p.link, p.why = link, why
 	if p.gossip {
 		p.endpoint = "tcp://" + listenAddress(link, cfg.peerPort)
 		return nil
@@ -328,11 +328,32 @@ var someTCPPort = func(host string) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// listens reports whether somebody listens on a port of this machine. Where
-// that cannot be told, since the machine drops its own packets, it is taken for
+// listens reports whether somebody listens on a port of an interface, at one of
+// its addresses: which one of several with IPv6, is czmq's choice. Where it
+// cannot be told, since the machine drops its own packets, it is taken for
 // granted.
-func listens(address netip.Addr, port int) bool {
-	conn, err := net.DialTimeout("tcp", netip.AddrPortFrom(address, uint16(port)).String(), portPatience)
+func listens(link netif.Link, port int) bool {
+	ifi, err := net.InterfaceByIndex(link.Index)
+	if err != nil {
+		return false
+	}
+	addrs, err := ifi.Addrs()
+	return err == nil && slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		ip, ok := a.(*net.IPNet)
+		if !ok {
+			return false
+		}
+		address := net.TCPAddr{IP: ip.IP, Port: port}
+		if ip.IP.To4() == nil {
+			address.Zone = link.Name // which those that are link-local need
+		}
+		return answers(address)
+	})
+}
+
+// answers reports whether a connection to an address is not refused.
+func answers(address net.TCPAddr) bool {
+	conn, err := net.DialTimeout("tcp", address.String(), portPatience)
 	if err == nil {
 		conn.Close()
 	}

@@ -174,6 +174,21 @@ func TestPortTakenMeanwhile(t *testing.T) {
 	meet(t, a, n)
 }
 
+// Of several IPv6 addresses of an interface czmq chooses one, not we.
+func TestSeveralIPv6Addresses(t *testing.T) {
+	beacons(t)
+	ip := func(do string, more ...string) {
+		args := append([]string{"address", do, "fd00:78::1/64", "dev", netlab.IsolatedInterface}, more...)
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v: %s", args, err, out)
+		}
+	}
+	ip("add", "nodad")
+	t.Cleanup(func() { ip("del") })
+	opts := []Option{WithInterface(netlab.IsolatedInterface), WithMulticast("ff02::1")}
+	meet(t, startNode(t, "a", opts...), startNode(t, "b", opts...))
+}
+
 func TestPeerPort(t *testing.T) {
 	port := freePort(t)
 	opts := beacons(t)

@@ -122,7 +122,7 @@ func (p *presence) launch(cfg *config, plan plan) error {
 // for ever, and meanwhile the node would know of nobody.
 func (p *presence) settle(cfg *config, plan plan, port int) error {
 	for range portTries {
-		if listens(plan.address, port) {
+		if listens(plan.link, port) {
 			return nil
 		}
 		if cfg.peerPort != 0 {
@@ -131,7 +131,7 @@ func (p *presence) settle(cfg *config, plan plan, port int) error {
 		port = someTCPPort(plan.listenHost())
 		C.zg_set_peer_port(p.c, C.int(port))
 	}
-	return fmt.Errorf("zyre: libzyre does not listen on TCP port %d of %s: somebody else has just taken it", port, plan.address)
+	return fmt.Errorf("zyre: libzyre does not listen on TCP port %d of %s: somebody else has just taken it", port, plan.link.Name)
 }
 
 func (p *presence) configure(cfg *config, plan plan) {

@@ -22,6 +22,7 @@ func init() {
 	programs["interrupt"] = programInterrupt
 	programs["interrupt-default"] = programInterruptDefault
 	programs["ignore"] = programIgnore
+	programs["leave"] = programLeave
 }
 
 // storm sends signals to each thread of the process in turn until stop is
@@ -267,24 +268,33 @@ func programIgnore() int {
 	return 0
 }
 
-func waitAfterEvents() error {
-	a, err := New("a", WithEndpoint(anyLocal), WithGossipBind("inproc://hub"))
+// gossipPair returns two nodes that know each other.
+func gossipPair() (a, b *Node, err error) {
+	a, err = New("a", WithEndpoint(anyLocal), WithGossipBind("inproc://hub"))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	b, err := New("b", WithEndpoint(anyLocal), WithGossipConnect("inproc://hub"),
+	b, err = New("b", WithEndpoint(anyLocal), WithGossipConnect("inproc://hub"),
 		WithEvasiveTimeout(patience), WithExpiredTimeout(2*patience))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(a.Start(noContext), b.Start(noContext)); err != nil {
+		return nil, nil, err
+	}
+	if ev, err := a.Recv(noContext); err != nil || ev.Type != Enter {
+		return nil, nil, fmt.Errorf("%v: %w", ev, err)
+	}
+	return a, b, nil
+}
+
+func waitAfterEvents() error {
+	a, b, err := gossipPair()
 	if err != nil {
 		return err
 	}
 	defer a.Close()
 	defer b.Close()
-	if err := errors.Join(a.Start(noContext), b.Start(noContext)); err != nil {
-		return err
-	}
-	if ev, err := a.Recv(noContext); err != nil || ev.Type != Enter {
-		return fmt.Errorf("%v: %w", ev, err)
-	}
 	for range 20 {
 		if err := a.Whisper(b.UUID(), nil); err != nil {
 			return err
@@ -304,6 +314,23 @@ func waitAfterEvents() error {
 		cancel()
 	}
 	return nil
+}
+
+// programLeave ends without Close.
+func programLeave() int {
+	if _, _, err := gossipPair(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// At the end of a program that has succeeded the race detector runs C's exit
+// handlers, of which czmq's is not for one that has nodes.
+func TestExitWithoutClose(t *testing.T) {
+	if _, stderr, state := runProgram(t, "leave"); !state.Success() {
+		t.Errorf("%v: %s", state, stderr)
+	}
 }
 
 func TestRecvWithoutSignals(t *testing.T) {

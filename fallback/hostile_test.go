@@ -106,6 +106,7 @@ func (v *victim) scene() *hostile.Scene {
 		Group:  loadGroup,
 		Addr:   address(1),
 		Other:  address(2),
+		Slow:   raceEnabled,
 		Limits: hostile.Limits{
 			HalfOpen: maxHalfOpen, Handshake: helloTimeout, Hello: maxHello, Groups: maxGroups, Foreign: maxForeign,
 			Frames: rule.MaxFrames, Message: victimConfig(0).MessageLimit, Burst: sourceBurst, Rate: sourceRate, Dials: dialBurst, DialRate: dialRate,

@@ -64,6 +64,10 @@ type Scene struct {
 	// and not to wait for it for long: it is only to be seen what it bears.
 	Onward bool
 
+	// Slow says that the victim has the race detector, with which cryptography
+	// takes it ten times as long.
+	Slow bool
+
 	mu   sync.Mutex
 	open []io.Closer
 }

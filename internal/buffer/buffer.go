@@ -105,12 +105,9 @@ func take(c int, fresh bool) *byte {
 	full := minPooled << c
 	pool.mu.Lock()
 	pool.last = time.Now()
-	if n := len(pool.free[c]); n > 0 {
-		b := pool.free[c][n-1]
-		pool.free[c][n-1] = nil
-		pool.free[c] = pool.free[c][:n-1]
-		pool.mu.Unlock()
-		return b
+	if len(pool.free[c]) > 0 {
+		defer pool.mu.Unlock()
+		return pop(c)
 	}
 	fresh = fresh && makeRoom(full)
 	if fresh {
@@ -123,14 +120,22 @@ func take(c int, fresh bool) *byte {
 	return unsafe.SliceData(make([]byte, full))
 }
 
+// pop takes the last free buffer of a class that has one. Holding mu.
+func pop(c int) *byte {
+	last := len(pool.free[c]) - 1
+	b := pool.free[c][last]
+	pool.free[c][last] = nil
+	pool.free[c] = pool.free[c][:last]
+	return b
+}
+
 // makeRoom lets go of free buffers, of the largest first, until the pool may
 // have so many bytes more, and reports whether it may. Else those of sizes that
 // nobody needs any more would keep out the others. Holding mu.
 func makeRoom(need int) bool {
 	for c := classes - 1; c >= 0; c-- {
-		for n := len(pool.free[c]); n > 0 && pool.owned+need > poolLimit; n-- {
-			pool.free[c][n-1] = nil
-			pool.free[c] = pool.free[c][:n-1]
+		for len(pool.free[c]) > 0 && pool.owned+need > poolLimit {
+			pop(c)
 			pool.owned -= minPooled << c
 		}
 	}

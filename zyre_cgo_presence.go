@@ -121,17 +121,14 @@ func (p *presence) launch(cfg *config, plan plan) error {
 // it was found free, maybe for a connection of his own, libzyre would try again
 // for ever, and meanwhile the node would know of nobody.
 func (p *presence) settle(cfg *config, plan plan, port int) error {
-	for range portTries {
-		if listens(plan.link, port) {
-			return nil
-		}
-		if cfg.peerPort != 0 {
-			break
+	for tries := 1; !listens(plan.link, port); tries++ {
+		if cfg.peerPort != 0 || tries == portTries {
+			return fmt.Errorf("zyre: libzyre does not listen on TCP port %d of %s: somebody else has just taken it", port, plan.link.Name)
 		}
 		port = someTCPPort(plan.listenHost())
 		C.zg_set_peer_port(p.c, C.int(port))
 	}
-	return fmt.Errorf("zyre: libzyre does not listen on TCP port %d of %s: somebody else has just taken it", port, plan.link.Name)
+	return nil
 }
 
 func (p *presence) configure(cfg *config, plan plan) {

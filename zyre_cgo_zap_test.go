@@ -23,6 +23,7 @@ func TestAllowedKeysOfEachNode(t *testing.T) {
 	meet(t, a, b)
 	meet(t, a, open)
 	must(t, a.Stop())
+	next(t, a, Stop)
 	must(t, a.Start(t.Context()))
 	for _, n := range []*Node{b, open} {
 		for next(t, n, Enter).Peer != a.UUID() {

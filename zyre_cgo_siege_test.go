@@ -102,7 +102,7 @@ func besiege(t *testing.T, kind siege, number int) *besieged {
 	t.Helper()
 	address := func(host byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 1, byte(number), host}) }
 	// At addresses of their own, where no connection has its port.
-	endpoint := func(host byte) string { return fmt.Sprintf("tcp://%s:7000", address(host)) }
+	endpoint := func(host byte) string { return "tcp://" + netip.AddrPortFrom(address(host), 7000).String() }
 	b := &besieged{ended: make(chan struct{}), home: endpoint(3), hub: endpoint(4), scene: &hostile.Scene{
 		Group: "LOAD", Addr: address(1), Other: address(2), Onward: true,
 		Limits: hostile.Limits{

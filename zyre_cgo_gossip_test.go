@@ -4,27 +4,16 @@ package zyre
 
 import (
 	"errors"
-	"fmt"
-	"net"
 	"strings"
 	"testing"
+
+	"github.com/gozyre/zyre/internal/testport"
 )
-
-// freePort returns a TCP port that was free a moment ago.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-func localEndpoint(t testing.TB) string { return fmt.Sprintf("tcp://127.0.0.1:%d", freePort(t)) }
 
 const anyLocal = "tcp://127.0.0.1:*"
 
 func TestGossip(t *testing.T) {
-	hub := localEndpoint(t)
+	hub := testport.Endpoint()
 	a := startNode(t, "a", WithEndpoint(anyLocal), WithGossipBind(hub))
 	b := startNode(t, "b", WithEndpoint(anyLocal), WithGossipConnect(hub), WithHeader("K", "v"))
 	c := startNode(t, "c", WithInterface("lo"), WithGossipConnect(hub)) // no endpoint: it chooses
@@ -53,7 +42,7 @@ func unlessDrafts() error {
 }
 
 func TestAdvertisedEndpoint(t *testing.T) {
-	hub, listen := localEndpoint(t), localEndpoint(t)
+	hub, listen := testport.Endpoint(), testport.Endpoint()
 	// Another name of the same address, as a NAT would give it.
 	advertised := strings.Replace(listen, "127.0.0.1", "127.0.0.2", 1)
 	a := startNode(t, "a", WithEndpoint(anyLocal), WithGossipBind(hub))
@@ -65,7 +54,7 @@ func TestAdvertisedEndpoint(t *testing.T) {
 }
 
 func TestRequirePeer(t *testing.T) {
-	endpoint := localEndpoint(t)
+	endpoint := testport.Endpoint()
 	a := startNode(t, "a", WithEndpoint(anyLocal))
 	b := startNode(t, "b", WithEndpoint(endpoint))
 	wantError(t, "no endpoint", a.RequirePeer(b.UUID(), "nonsense", ""), ErrInvalid)
@@ -113,7 +102,7 @@ func TestCurve(t *testing.T) {
 		t.Errorf("a node without a certificate has peers %v", plain.Peers())
 	}
 
-	endpoint := localEndpoint(t)
+	endpoint := testport.Endpoint()
 	c := startNode(t, "c", WithCert(certs[2]), WithEndpoint(endpoint))
 	wantError(t, "no key", a.RequirePeer(c.UUID(), endpoint, ""), ErrInvalid)
 	wantError(t, "bad key", a.RequirePeer(c.UUID(), endpoint, "short"), ErrInvalid)

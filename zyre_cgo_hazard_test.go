@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/gozyre/zyre/internal/netlab"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // A pipe with a limit would make the node's actor wait for the application,
@@ -190,7 +191,7 @@ func TestSeveralIPv6Addresses(t *testing.T) {
 }
 
 func TestPeerPort(t *testing.T) {
-	port := freePort(t)
+	port := testport.Next()
 	opts := beacons(t)
 	a := startNode(t, "a", opts...)
 	startNode(t, "b", append(opts, WithPeerPort(port))...)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gozyre/zyre/bench/internal/protocol"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // driver is a library under measurement.
@@ -46,12 +47,12 @@ type network struct {
 // beacons has nodes find each other on an interface.
 func beacons(iface string, open *protocol.Request) {
 	open.Interface = iface
-	open.Port = freePort("udp")
+	open.Port = testport.Next()
 }
 
 // gossip has nodes find each other through party 0.
 func gossip(open *protocol.Request) {
-	open.Hub = fmt.Sprintf("tcp://127.0.0.1:%d", freePort("tcp"))
+	open.Hub = testport.Endpoint()
 }
 
 // goBuild builds one of the workers in Go.

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
 	"time"
 
@@ -249,22 +248,4 @@ func profileName(dir string, d driver, w *workload, round int) string {
 		return ""
 	}
 	return filepath.Join(dir, fmt.Sprintf("%s-%s-%d", d.name(), w.name, round))
-}
-
-// freePort returns a port that nobody uses at the moment.
-func freePort(kind string) int {
-	if kind == "udp" {
-		c, err := net.ListenUDP("udp4", nil)
-		if err != nil {
-			return 0
-		}
-		defer c.Close()
-		return c.LocalAddr().(*net.UDPAddr).Port
-	}
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return 0
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gozyre/zyre/internal/key"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 func newKeys(t testing.TB) *key.Pair {
@@ -19,7 +20,7 @@ func newKeys(t testing.TB) *key.Pair {
 }
 
 func TestCurve(t *testing.T) {
-	port := int(testPort.Add(1))
+	port := testport.Next()
 	start := func(name string, keys *key.Pair, allowed ...[32]byte) *Node {
 		cfg := testConfig(name, port)
 		cfg.Keys, cfg.Allowed = keys, allowed

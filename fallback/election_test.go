@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // voter is a node whose application remembers the last leader of group G.
@@ -64,7 +66,7 @@ func agree(t *testing.T, voters map[int]*voter) {
 }
 
 func TestElectionAgrees(t *testing.T) {
-	port := int(testPort.Add(1))
+	port := testport.Next()
 	voters := map[int]*voter{}
 	for i := range 5 {
 		voters[i] = startVoter(t, port, i, i != 2)
@@ -76,7 +78,7 @@ func TestElectionAgrees(t *testing.T) {
 // The leader is a member, one for all, after any order of joins, leaves and
 // deaths. Those who have left are not asked.
 func TestElectionAfterChanges(t *testing.T) {
-	port := int(testPort.Add(1))
+	port := testport.Next()
 	rnd := rand.New(rand.NewPCG(7, 7))
 	voters, outside := map[int]*voter{}, map[int]*voter{}
 	for i := range 24 {
@@ -117,7 +119,7 @@ func TestElectionAfterChanges(t *testing.T) {
 }
 
 func TestLastMemberLeads(t *testing.T) {
-	port := int(testPort.Add(1))
+	port := testport.Next()
 	voters := map[int]*voter{0: startVoter(t, port, 0, true), 1: startVoter(t, port, 1, true)}
 	voters[0].Join("G")
 	voters[1].Join("G")

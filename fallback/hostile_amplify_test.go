@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/gozyre/zyre/internal/hostile"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // Beacons are forged with one packet and without a trace. Whatever they name,
 // a node connects to one address no more often than its allowance says, and
 // only to where the beacon came from.
 func TestForgedBeaconsMakeFewConnections(t *testing.T) {
-	n := startNode(t, testConfig("node", int(hostilePort.Add(1))))
+	n := startNode(t, testConfig("node", testport.Next()))
 	scene := sceneOf(n)
 	t.Cleanup(scene.Close)
 	begin := time.Now()
@@ -65,7 +66,7 @@ func TestForgedBeaconsMakeFewConnections(t *testing.T) {
 // that it was made to connect to.
 func TestStrangersGetLittle(t *testing.T) {
 	const dialled = 124 // bytes: a greeting of 64 and a READY of 60
-	n := startNode(t, testConfig("node", int(hostilePort.Add(1))))
+	n := startNode(t, testConfig("node", testport.Next()))
 	scene := sceneOf(n)
 	t.Cleanup(scene.Close)
 

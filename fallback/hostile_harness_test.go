@@ -21,13 +21,8 @@ import (
 	"github.com/gozyre/zyre/fallback/internal/transport"
 	"github.com/gozyre/zyre/internal/hostile"
 	"github.com/gozyre/zyre/internal/key"
+	"github.com/gozyre/zyre/internal/testport"
 )
-
-// hostilePort is the last UDP port in use here. Where it begins depends on the
-// process: one strange node would spoil the figures.
-var hostilePort atomic.Int32
-
-func init() { hostilePort.Store(int32(22000 + os.Getpid()%50*200)) }
 
 // victim is a node in a process of its own, seen from outside, and the honest
 // peers that keep it busy.
@@ -51,7 +46,7 @@ type victimKind func(*testing.T, *orders) *key.Pair
 func plain(*testing.T, *orders) *key.Pair { return nil }
 
 func gossiping(_ *testing.T, o *orders) *key.Pair {
-	o.BadHub = fmt.Sprintf("tcp://127.3.0.1:%d", hostilePort.Add(1))
+	o.BadHub = fmt.Sprintf("tcp://127.3.0.1:%d", testport.Next())
 	return nil
 }
 
@@ -70,7 +65,7 @@ func closedTo(t *testing.T, o *orders) *key.Pair {
 // startVictim returns when both honest peers are in conversation with it.
 func startVictim(t *testing.T, kind victimKind) *victim {
 	t.Helper()
-	v := &victim{orders: orders{Port: int(hostilePort.Add(1))}}
+	v := &victim{orders: orders{Port: testport.Next()}}
 	honestKeys := kind(t, &v.orders)
 	text, err := json.Marshal(v.orders)
 	if err != nil {
@@ -99,7 +94,7 @@ func startVictim(t *testing.T, kind victimKind) *victim {
 		}
 	})
 	v.read(t, &v.born)
-	hidden := int(hostilePort.Add(1)) // beacons of an attack are for the victim alone
+	hidden := testport.Next() // beacons of an attack are for the victim alone
 	for i := range 2 {
 		v.honest = append(v.honest, befriend(t, v, fmt.Sprint(honestName, i), hidden, honestKeys))
 	}

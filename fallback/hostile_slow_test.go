@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gozyre/zyre/internal/hostile"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // slowConfig is that of nodes whose peers or applications take nothing.
@@ -45,7 +46,7 @@ func sendUntilRefused(t *testing.T, from *Node, to UUID, size int) (taken uint64
 // itself alone: its node answers every call, and who sends to it is held back
 // and then told that the peer is gone.
 func TestApplicationThatNeverReads(t *testing.T) {
-	port := int(hostilePort.Add(1))
+	port := testport.Next()
 	deaf := startNode(t, slowConfig("deaf", port))
 	sender, other := startNode(t, slowConfig("sender", port)), startNode(t, slowConfig("other", port))
 	for _, n := range []*Node{sender, other} {
@@ -127,7 +128,7 @@ func readInOrder(t *testing.T, n *Node, from UUID) {
 // A peer that shakes hands and then reads nothing is removed when the send
 // timeout is over, and what waited for it is counted and let go.
 func TestPeerThatTakesNothing(t *testing.T) {
-	n := startNode(t, slowConfig("node", int(hostilePort.Add(1))))
+	n := startNode(t, slowConfig("node", testport.Next()))
 	scene := sceneOf(n)
 	t.Cleanup(scene.Close)
 	peer, err := scene.EnterDeaf("G")
@@ -150,7 +151,7 @@ func TestPeerThatTakesNothing(t *testing.T) {
 // A peer whose one message takes longer than peers may be silent is alive: it
 // can say nothing else until the message is through.
 func TestMessageOverASlowLink(t *testing.T) {
-	cfg := slowConfig("node", int(hostilePort.Add(1)))
+	cfg := slowConfig("node", testport.Next())
 	cfg.Evasive, cfg.Expired = 500*time.Millisecond, time.Second
 	n := startNode(t, cfg)
 	scene := sceneOf(n)

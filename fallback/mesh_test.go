@@ -5,11 +5,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // mesh starts n nodes and returns when each knows all others.
 func mesh(t testing.TB, n int) ([]*Node, time.Duration) {
-	port := int(testPort.Add(1))
+	port := testport.Next()
 	nodes := make([]*Node, n)
 	for i := range nodes {
 		nodes[i] = startNode(t, testConfig(fmt.Sprint("n", i), port))

@@ -3,6 +3,8 @@ package fallback
 import (
 	"errors"
 	"testing"
+
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // A message of just the limit arrives; one byte more, in one frame or many, and
@@ -10,7 +12,7 @@ import (
 func TestMessageLimit(t *testing.T) {
 	const limit = 100_000
 	for _, sizes := range [][]int{{limit + 1}, {limit / 2, limit / 2, 1}, {1, 2 << 20}} {
-		port := int(testPort.Add(1))
+		port := testport.Next()
 		cfg := testConfig("b", port)
 		cfg.MessageLimit = limit
 		a, b := startNode(t, testConfig("a", port)), startNode(t, cfg)

@@ -6,22 +6,17 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // patience is how long a test waits for what should come at once.
 const patience = 30 * time.Second
-
-var testPort atomic.Int32
-
-// Apart from other runs, and from the ports that the kernel gives out.
-func init() { testPort.Store(int32(10000 + os.Getpid()%120*100)) }
 
 // testConfig is that of a node on loopback, on a network of the test's own.
 func testConfig(name string, port int) Config {
@@ -63,7 +58,7 @@ func expect(t testing.TB, n *Node, kinds ...Kind) Event {
 
 // meet starts two nodes that know each other.
 func meet(t testing.TB) (a, b *Node) {
-	port := int(testPort.Add(1))
+	port := testport.Next()
 	a, b = startNode(t, testConfig("a", port)), startNode(t, testConfig("b", port))
 	expect(t, a, Enter)
 	expect(t, b, Enter)
@@ -118,7 +113,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 
 // BenchmarkShout shouts to ten nodes in the same process.
 func BenchmarkShout(b *testing.B) {
-	port := int(testPort.Add(1))
+	port := testport.Next()
 	from := startNode(b, testConfig("from", port))
 	const members = 10
 	var all sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gozyre/zyre/internal/key"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // discovery is a way in which two nodes find each other: the configuration of
@@ -53,7 +54,7 @@ func TestStopAndStart(t *testing.T) {
 }
 
 func (d *discovery) stopAndStart(t *testing.T, curve bool) {
-	port := int(testPort.Add(1))
+	port := testport.Next()
 	var keys [2]*key.Pair
 	if curve {
 		keys = [2]*key.Pair{newKeys(t), newKeys(t)}

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/gozyre/zyre/internal/hostile"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // Large messages of several peers at once share little memory, and all of
 // them arrive, also while others begin messages and leave them unfinished.
 func TestLargeMessagesAtOnce(t *testing.T) {
 	const size, stalled = 12 << 20, 3
-	port := int(hostilePort.Add(1))
+	port := testport.Next()
 	config := func(name string) Config {
 		cfg := testConfig(name, port)
 		cfg.InboxLimit, cfg.SendTimeout = 1<<20, patience
@@ -211,7 +212,7 @@ func TestUnfinishedMessagesAreGivenUp(t *testing.T) {
 
 // What strangers take is given back when they go.
 func TestStrangersGiveBack(t *testing.T) {
-	n := startNode(t, testConfig("node", int(hostilePort.Add(1))))
+	n := startNode(t, testConfig("node", testport.Next()))
 	scene := sceneOf(n)
 	t.Cleanup(scene.Close)
 	pr := n.pr.Load()

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/pebbe/zmq4"
 
 	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 const (
@@ -25,7 +25,7 @@ const (
 // loopback.
 func TestBridge(t *testing.T) {
 	app := newApp(t)
-	hub := freeEndpoint(t)
+	hub := testport.Endpoint()
 	member := newMember(t, hub)
 	ctx, leave := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -79,7 +79,7 @@ func TestBridge(t *testing.T) {
 
 // TestBridgeFails tells what it could not do, and leaves nothing behind.
 func TestBridgeFails(t *testing.T) {
-	taken := freeEndpoint(t)
+	taken := testport.Endpoint()
 	s := socket(t, zmq4.PUB)
 	must(t, s.Bind(taken))
 	for name, b := range map[string]bridge{
@@ -101,7 +101,7 @@ type app struct {
 
 func newApp(t *testing.T) *app {
 	t.Helper()
-	a := &app{pub: socket(t, zmq4.PUB), sub: socket(t, zmq4.SUB), pubAt: freeEndpoint(t), subAt: freeEndpoint(t)}
+	a := &app{pub: socket(t, zmq4.PUB), sub: socket(t, zmq4.SUB), pubAt: testport.Endpoint(), subAt: testport.Endpoint()}
 	must(t, a.pub.Bind(a.pubAt))
 	must(t, errors.Join(a.sub.SetSubscribe(group), a.sub.SetRcvtimeo(pause), a.sub.Connect(a.subAt)))
 	return a
@@ -158,15 +158,6 @@ func socket(t *testing.T, kind zmq4.Type) *zmq4.Socket {
 	t.Cleanup(func() { s.Close() })
 	must(t, errors.Join(s.SetLinger(0), s.SetRcvtimeo(patience)))
 	return s
-}
-
-// freeEndpoint returns an endpoint that was free a moment ago.
-func freeEndpoint(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	must(t, err)
-	defer ln.Close()
-	return "tcp://" + ln.Addr().String()
 }
 
 func same(frames [][]byte, want ...string) bool {

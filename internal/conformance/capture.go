@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 var captureTests = []test{
@@ -102,7 +103,7 @@ func (m *mesh) capture(curve bool) {
 	var taps []*wiretap
 	var nodes []*node
 	for i := range 2 {
-		o := Options{Endpoint: local(), Headers: map[string]string{"the secret header": "the secret value"}}
+		o := Options{Endpoint: testport.Endpoint(), Headers: map[string]string{"the secret header": "the secret value"}}
 		taps = append(taps, m.tap(o.Endpoint))
 		o.Advertised = taps[i].endpoint
 		if curve {
@@ -151,7 +152,7 @@ func (m *mesh) overheard(curve bool, texts map[string][]byte, taps []*wiretap) {
 
 // gossipCapture: what a hub is told of the nodes cannot be read on the way.
 func gossipCapture(m *mesh) {
-	cert, hub := newCert(m), local()
+	cert, hub := newCert(m), testport.Endpoint()
 	bind := binds(hub)
 	bind.SecretKey = cert.SecretKey()
 	if m.factories = m.enginesWith(bind); len(m.factories) == 0 {

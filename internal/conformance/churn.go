@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 var churnTests = []test{
@@ -118,7 +119,7 @@ func fortyNodes(m *mesh) {
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
 
 	nodes := make([]Node, count)
-	ports := []int{NextPort(), NextPort(), NextPort(), NextPort()}
+	ports := []int{testport.Next(), testport.Next(), testport.Next(), testport.Next()}
 	for i := range nodes {
 		nodes[i] = m.open(fmt.Sprint("node ", i), Options{Port: ports[i%len(ports)]}).Node
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 var curveTests = []test{
@@ -115,12 +116,12 @@ func (m *mesh) unheard(stranger *node, nodes []*node) {
 
 // curveRequirePeer: a peer is found by hand with its key, and with that alone.
 func curveRequirePeer(m *mesh) {
-	second, cert := NextPort(), newCert(m)
+	second, cert := testport.Next(), newCert(m)
 	target := m.safe("target", cert, Options{Port: second})
 	guide := m.safe("guide", newCert(m), Options{Port: second})
 	addr := guide.await(zyre.Enter, target.UUID()).Addr
 	target.await(zyre.Enter, guide.UUID())
-	mistaken, n := m.safe("mistaken", newCert(m), Options{Port: NextPort()}), m.safe("n", newCert(m), Options{})
+	mistaken, n := m.safe("mistaken", newCert(m), Options{Port: testport.Next()}), m.safe("n", newCert(m), Options{})
 	m.is(n.RequirePeer(target.UUID(), addr, ""), zyre.ErrInvalid, "RequirePeer without a key")
 	m.is(n.RequirePeer(target.UUID(), addr, "short"), zyre.ErrInvalid, "RequirePeer with a bad key")
 	m.ok(mistaken.RequirePeer(target.UUID(), addr, newCert(m).PublicKey()), "RequirePeer with another's key")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 var eventTests = []test{
@@ -93,7 +94,7 @@ func groupsBeforeStart(m *mesh) {
 
 // otherPort: nodes on another UDP port are another network.
 func otherPort(m *mesh) {
-	other := m.start("other", Options{Port: NextPort()})
+	other := m.start("other", Options{Port: testport.Next()})
 	a, b := m.pair()
 	for _, n := range []*node{a, b} {
 		if len(n.Peers()) != 1 {
@@ -106,7 +107,7 @@ func otherPort(m *mesh) {
 }
 
 func peerPort(m *mesh) {
-	port := NextPort()
+	port := testport.Next()
 	a, b := m.start("a", Options{}), m.start("b", Options{PeerPort: port})
 	if ev := a.await(zyre.Enter, b.UUID()); !strings.HasSuffix(ev.Addr, fmt.Sprintf(":%d", port)) {
 		m.Errorf("the peer with port %d is at %q", port, ev.Addr)
@@ -116,7 +117,7 @@ func peerPort(m *mesh) {
 // requirePeer connects two networks by hand. A guide in the second one tells
 // where its node is.
 func requirePeer(m *mesh) {
-	second := NextPort()
+	second := testport.Next()
 	target, guide := m.start("target", Options{Port: second}), m.start("guide", Options{Port: second})
 	addr := guide.await(zyre.Enter, target.UUID()).Addr
 	n := m.start("n", Options{})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 var gossipTests = []test{
@@ -18,9 +19,6 @@ var gossipTests = []test{
 	{"GossipCurve", gossipCurve},
 }
 
-// local returns an endpoint on loopback, where gossip works with any engine.
-func local() string { return fmt.Sprintf("tcp://127.0.0.1:%d", NextPort()) }
-
 // binds are the options of a hub, connects those of who is found through hubs.
 func binds(endpoints ...string) Options { return Options{Interface: "lo", GossipBind: endpoints} }
 
@@ -34,7 +32,7 @@ func connects(endpoints ...string) Options {
 
 // gossip: nodes that know a hub find each other, and the hub is one of them.
 func gossip(m *mesh) {
-	hub := local()
+	hub := testport.Endpoint()
 	nodes := []*node{m.start("hub", binds(hub))}
 	for _, name := range []string{"a", "b", "c"} {
 		nodes = append(nodes, m.start(name, connects(hub)))
@@ -47,7 +45,7 @@ func gossip(m *mesh) {
 // severalHubs: a hub may listen at several places, and who knows two hubs
 // makes those known to each other that know one.
 func severalHubs(m *mesh) {
-	one, other, second := local(), local(), local()
+	one, other, second := testport.Endpoint(), testport.Endpoint(), testport.Endpoint()
 	nodes := []*node{
 		m.start("hub", binds(one, other)),
 		m.start("second hub", binds(second)),
@@ -63,7 +61,7 @@ func severalHubs(m *mesh) {
 // gossipStopStart: who stops exits at once, though nobody would miss it for
 // long, and who starts again is found again, the hub too.
 func gossipStopStart(m *mesh) {
-	endpoint := local()
+	endpoint := testport.Endpoint()
 	hub, a, b := m.start("hub", binds(endpoint)), m.start("a", connects(endpoint)), m.start("b", connects(endpoint))
 	m.meet(hub, a, b)
 	m.again(b, hub, a)
@@ -99,7 +97,7 @@ func (m *mesh) hear(a, b *node) {
 // hubKilled: those who have met stay together without their hub, and when
 // another is where it was they and its newcomers find each other.
 func hubKilled(m *mesh) {
-	endpoint := local()
+	endpoint := testport.Endpoint()
 	f := m.factory()
 	hub, process := m.launch(f, "hub", binds(endpoint))
 	m.ok(hub.Start(m.ctx), "start")
@@ -120,7 +118,7 @@ func hubKilled(m *mesh) {
 
 // gossipUnpublish: only who has gossip can take somebody out of it.
 func gossipUnpublish(m *mesh) {
-	hub, gone := m.open("hub", binds(local())), zyre.UUID{1}
+	hub, gone := m.open("hub", binds(testport.Endpoint())), zyre.UUID{1}
 	m.is(hub.GossipUnpublish(gone), zyre.ErrNotStarted, "GossipUnpublish before Start")
 	m.ok(hub.Start(m.ctx), "start")
 	if err := hub.GossipUnpublish(gone); err != nil {
@@ -135,7 +133,7 @@ func gossipUnpublish(m *mesh) {
 
 // fixedEndpoint: a node listens where it was told to, each time it starts.
 func fixedEndpoint(m *mesh) {
-	hub, at := local(), local()
+	hub, at := testport.Endpoint(), testport.Endpoint()
 	a := m.start("a", binds(hub))
 	o := connects(hub)
 	o.Endpoint = at
@@ -155,7 +153,7 @@ func fixedEndpoint(m *mesh) {
 
 // advertisedEndpoint: peers go where they are told to, as if through a NAT.
 func advertisedEndpoint(m *mesh) {
-	hub, port := local(), NextPort()
+	hub, port := testport.Endpoint(), testport.Next()
 	a := m.start("a", binds(hub))
 	o := connects(hub)
 	o.Endpoint = fmt.Sprintf("tcp://*:%d", port)
@@ -171,7 +169,7 @@ func advertisedEndpoint(m *mesh) {
 
 // beaconBesideGossip: who has both knows those who have one of them.
 func beaconBesideGossip(m *mesh) {
-	hub := local()
+	hub := testport.Endpoint()
 	both := Options{GossipConnect: connects(hub).GossipConnect, Beacon: true}
 	engines, able := m.factories, m.enginesWith(both)
 	if len(able) == 0 {
@@ -192,7 +190,7 @@ func beaconBesideGossip(m *mesh) {
 // or without a certificate, and no node learns of him. A node of libzyre
 // without one may hang in its talk with such a hub, and is left out.
 func gossipCurve(m *mesh) {
-	hubCert, hub := newCert(m), local()
+	hubCert, hub := newCert(m), testport.Endpoint()
 	bind := binds(hub)
 	bind.SecretKey = hubCert.SecretKey()
 	if m.factories = m.enginesWith(bind); len(m.factories) == 0 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 var lifecycleTests = []test{
@@ -207,7 +208,7 @@ func restartManyTimes(m *mesh) {
 
 // restartOnItsPort: a new presence at the endpoint of the one before.
 func restartOnItsPort(m *mesh) {
-	a, b := m.start("a", Options{}), m.start("b", Options{PeerPort: NextPort()})
+	a, b := m.start("a", Options{}), m.start("b", Options{PeerPort: testport.Next()})
 	m.meet(a, b)
 	m.restart(a, b, 5)
 }

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // patience bounds each test. It is no figure to be met, only longer than
@@ -34,18 +33,7 @@ type mesh struct {
 func newMesh(t *testing.T, a, b Factory) *mesh {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	return &mesh{T: t, ctx: ctx, factories: []Factory{a, b}, port: NextPort()}
-}
-
-// portsTaken counts what NextPort gave out.
-var portsTaken atomic.Int32
-
-// NextPort returns a port that nothing else in this process uses, and most
-// likely nothing in another. It is below those that the kernel gives out.
-func NextPort() int {
-	const first, count = 20000, 12000
-	start := os.Getpid() * 37
-	return first + (start+int(portsTaken.Add(1)))%count
+	return &mesh{T: t, ctx: ctx, factories: []Factory{a, b}, port: testport.Next()}
 }
 
 // defaults fills in what the test did not say: its network, short intervals
@@ -58,7 +46,7 @@ func (m *mesh) defaults(f Factory, o Options) Options {
 		o.Port = m.port
 	}
 	if o.PeerPort == 0 && f.ReusesPorts && !o.gossips() {
-		o.PeerPort = NextPort()
+		o.PeerPort = testport.Next()
 	}
 	if o.Interval == 0 {
 		o.Interval = 100 * time.Millisecond

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gozyre/zyre/fallback"
 	"github.com/gozyre/zyre/internal/netlab"
+	"github.com/gozyre/zyre/internal/testport"
 	"github.com/gozyre/zyre/interop/internal/cnode"
 	"github.com/gozyre/zyre/interop/internal/lab"
 )
@@ -42,17 +43,12 @@ type electorate struct {
 	started int
 }
 
-// lastPort is that of the beacons of the latest electorate.
-var lastPort atomic.Int32
-
-func init() { lastPort.Store(5700) }
-
 // newElectorates returns what makes an electorate for a test.
 func newElectorates(t *testing.T) func(*testing.T) *electorate {
 	netlab.Need(t)
 	launch := cnode.Build(t)
 	return func(t *testing.T) *electorate {
-		return &electorate{t: t, launch: launch, port: int(lastPort.Add(1))}
+		return &electorate{t: t, launch: launch, port: testport.Next()}
 	}
 }
 

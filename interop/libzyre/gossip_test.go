@@ -4,12 +4,12 @@ package libzyre
 
 import (
 	"fmt"
-	"net"
 	"os/exec"
 	"testing"
 
 	"github.com/gozyre/zyre/fallback"
 	"github.com/gozyre/zyre/internal/netlab"
+	"github.com/gozyre/zyre/internal/testport"
 	"github.com/gozyre/zyre/interop/internal/cnode"
 	"github.com/gozyre/zyre/interop/internal/lab"
 )
@@ -25,7 +25,7 @@ type gossips struct {
 
 func newGossips(t *testing.T) *gossips {
 	netlab.Need(t)
-	return &gossips{t: t, launch: cnode.Build(t), hub: "tcp://" + freeAddr(t)}
+	return &gossips{t: t, launch: cnode.Build(t), hub: testport.Endpoint()}
 }
 
 // config is that of a node of ours that would not miss a peer which has gone
@@ -117,15 +117,4 @@ func everybody(t *testing.T, parties ...lab.Party) {
 	lab.Talk(t, parties...)
 	lab.Gather(t, group, parties...)
 	lab.ShoutAll(t, group, parties...)
-}
-
-// freeAddr returns an address on loopback that was free a moment ago.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/gozyre/zyre/fallback"
 	"github.com/gozyre/zyre/internal/key"
 	"github.com/gozyre/zyre/internal/netlab"
+	"github.com/gozyre/zyre/internal/testport"
 	"github.com/gozyre/zyre/interop/internal/cnode"
 	"github.com/gozyre/zyre/interop/internal/lab"
 )
@@ -19,7 +20,7 @@ func TestGossipCurveStrangers(t *testing.T) {
 	cnode.NeedDrafts(t, "GOSSIP WITH CURVE")
 	s := newSafe(t)
 	hubKeys, wrong := s.keys(), s.keys()
-	hub := "tcp://" + freeAddr(t)
+	hub := testport.Endpoint()
 	ours := func(name string, keys *key.Pair, change func(*fallback.Config)) lab.Party {
 		cfg := lab.Config(t, name)
 		cfg.Interfaces, cfg.Endpoint, cfg.Keys = []string{"lo"}, anyLocal, keys

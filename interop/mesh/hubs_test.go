@@ -4,10 +4,10 @@ package mesh
 
 import (
 	"fmt"
-	"net"
 	"testing"
 
 	"github.com/gozyre/zyre/fallback"
+	"github.com/gozyre/zyre/internal/testport"
 	"github.com/gozyre/zyre/interop/internal/lab"
 )
 
@@ -21,7 +21,7 @@ func TestFiftyNodesThroughThreeHubs(t *testing.T) {
 	const nodes, hubs = 50, 3
 	var endpoints []string
 	for range hubs {
-		endpoints = append(endpoints, freeEndpoint(t))
+		endpoints = append(endpoints, testport.Endpoint())
 	}
 	var parties []lab.Party
 	for i := range nodes {
@@ -49,15 +49,4 @@ func gossipConfig(t *testing.T, name string) fallback.Config {
 	cfg.Interfaces, cfg.Endpoint = []string{"lo"}, anyLocal
 	cfg.Evasive, cfg.Expired = lab.Never/2, lab.Never
 	return cfg
-}
-
-// freeEndpoint returns an endpoint on loopback that was free a moment ago.
-func freeEndpoint(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return "tcp://" + ln.Addr().String()
 }

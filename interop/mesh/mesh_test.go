@@ -14,6 +14,7 @@ import (
 	"github.com/gozyre/zyre/fallback"
 	"github.com/gozyre/zyre/internal/key"
 	"github.com/gozyre/zyre/internal/netlab"
+	"github.com/gozyre/zyre/internal/testport"
 	"github.com/gozyre/zyre/interop/internal/cnode"
 	"github.com/gozyre/zyre/interop/internal/lab"
 )
@@ -39,11 +40,11 @@ func TestMesh(t *testing.T) {
 	t.Run("BeaconCurve", func(t *testing.T) { testMesh(t, discovery{curve: true}) })
 	for hub, member := range map[string]int{"Go": inGo, "Libzyre": onLibzyre, "C": inC} {
 		t.Run("GossipHub"+hub, func(t *testing.T) {
-			testMesh(t, discovery{hub: freeEndpoint(t), binds: member})
+			testMesh(t, discovery{hub: testport.Endpoint(), binds: member})
 		})
 		t.Run("GossipCurveHub"+hub, func(t *testing.T) {
 			cnode.NeedDrafts(t, "GOSSIP WITH CURVE")
-			testMesh(t, discovery{hub: freeEndpoint(t), binds: member, curve: true})
+			testMesh(t, discovery{hub: testport.Endpoint(), binds: member, curve: true})
 		})
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/pebbe/zmq4"
 
 	"github.com/gozyre/zyre/fallback"
+	"github.com/gozyre/zyre/internal/testport"
 	"github.com/gozyre/zyre/interop/internal/lab"
 )
 
@@ -172,7 +173,7 @@ func newNode(t *testing.T, change ...func(*fallback.Config)) (node *lab.Node, ad
 	t.Helper()
 	cfg := lab.Config(t, "ours")
 	cfg.Interfaces = []string{"lo"}
-	cfg.Port, cfg.PeerPort = freePort(t, "udp"), freePort(t, "tcp")
+	cfg.Port, cfg.PeerPort = testport.Next(), testport.Next()
 	cfg.Headers = map[string]string{"X-KEY": "value"}
 	cfg.Evasive, cfg.Expired = lab.Never/2, lab.Never
 	for _, f := range change {
@@ -190,25 +191,6 @@ func acquaint(t *testing.T, node *lab.Node, s *stranger) {
 	s.hello("stranger", 0)
 	node.Next(t, s.id, fallback.Enter)
 	s.expect(node.UUID(), kindHello, 1)
-}
-
-// freePort returns a port that was free a moment ago.
-func freePort(t *testing.T, network string) int {
-	t.Helper()
-	if network == "udp" {
-		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		return conn.LocalAddr().(*net.UDPAddr).Port
-	}
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
 }
 
 // The messages of ZRE, RFC 36.

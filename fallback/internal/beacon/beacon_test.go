@@ -20,6 +20,7 @@ import (
 
 	"github.com/gozyre/zyre/internal/netif"
 	"github.com/gozyre/zyre/internal/rule"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // never is an interval after which no test is still running.
@@ -38,17 +39,6 @@ func loopback(t *testing.T) []netif.Link {
 		t.Skip(err)
 	}
 	return links
-}
-
-// freePort returns a UDP port that was free a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	c, err := net.ListenUDP("udp4", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).Port
 }
 
 // node is an announcer and what it saw.
@@ -108,7 +98,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func TestTwoNodesSeeEachOther(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	alice := startNode(t, configure("alice", port, never), links)
 	bob := startNode(t, configure("bob", port, never), links)
 	// Bob's first beacon; and one of Alice's repetitions, for Bob came later.
@@ -120,7 +110,7 @@ func TestTwoNodesSeeEachOther(t *testing.T) {
 }
 
 func TestOwnBeaconsAreNotTold(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	alice := startNode(t, configure("alice", port, 10*time.Millisecond), links)
 	startNode(t, configure("bob", port, 10*time.Millisecond), links)
 	for range 10 {
@@ -134,9 +124,9 @@ func TestOwnBeaconsAreNotTold(t *testing.T) {
 }
 
 func TestPortsAreApart(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	alice := startNode(t, configure("alice", port, never), links)
-	startNode(t, configure("mallory", freePort(t), 10*time.Millisecond), links)
+	startNode(t, configure("mallory", testport.Next(), 10*time.Millisecond), links)
 	startNode(t, configure("bob", port, 10*time.Millisecond), links)
 	for range 10 {
 		if s := alice.sees("anybody", func(Sighting) bool { return true }); name(s.Beacon.UUID) != "bob" {
@@ -146,7 +136,7 @@ func TestPortsAreApart(t *testing.T) {
 }
 
 func TestManyNodesShareOneSocket(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	const count = 50
 	var saw [count]sync.Map
 	shared := map[*receiver]bool{}
@@ -171,7 +161,7 @@ func TestManyNodesShareOneSocket(t *testing.T) {
 }
 
 func TestGarbageIsCountedAndHarmless(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	alice := startNode(t, configure("alice", port, never), links)
 	c, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {
@@ -200,7 +190,7 @@ func TestGarbageIsCountedAndHarmless(t *testing.T) {
 // A receiver as Pyre has it, bound to the broadcast address, hears the very
 // bytes of the beacon from the beacon port.
 func TestForeignSocketOnTheSamePort(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return control(c, shareAddress) }}
 	foreign, err := config.ListenPacket(context.Background(), "udp4", fmt.Sprintf("127.255.255.255:%d", port))
 	if err != nil {
@@ -220,7 +210,7 @@ func TestForeignSocketOnTheSamePort(t *testing.T) {
 }
 
 func TestTwoProcesses(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	alice := startNode(t, configure("alice", port, 50*time.Millisecond), links)
 	bob := startNode(t, configure("bob", port, never), links)
 	theirs := startChild(t, exec.Command(os.Args[0]), childSettings{UUID: uuidOf("child"), Port: port, Selection: onLoopback})
@@ -233,7 +223,7 @@ func TestTwoProcesses(t *testing.T) {
 }
 
 func TestNoPayloadNoBeacon(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	alice := startNode(t, configure("alice", port, never), links)
 	var asked atomic.Int32
 	mute := configure("mute", port, time.Millisecond)
@@ -250,7 +240,7 @@ func TestNoPayloadNoBeacon(t *testing.T) {
 }
 
 func TestSendErrorIsLoggedOnceAndRetried(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	alice := startNode(t, configure("alice", port, never), links)
 	lines := make(chan string, 100)
 	var asked atomic.Int32

@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/gozyre/zyre/internal/netif"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 func TestGoodbyeIsTheLast(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	alice := startNode(t, configure("alice", port, never), links)
 	bob := startNode(t, configure("bob", port, 10*time.Millisecond), links)
 	alice.seesNode("bob")
@@ -36,7 +37,7 @@ func TestGoodbyeIsTheLast(t *testing.T) {
 
 // A beacon that falls due while the goodbye is sent must not follow it.
 func TestGoodbyeWinsAgainstBeacon(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	cfg := configure("alice", port, never)
 	sent, datagram := 0, cfg.Payload(links[0])
 	cfg.Payload = func(netif.Link) []byte { sent++; return datagram }
@@ -55,7 +56,7 @@ func TestGoodbyeWinsAgainstBeacon(t *testing.T) {
 // The reader may be at work on a list that has the cancelled one in it.
 func TestNothingIsToldAfterCancel(t *testing.T) {
 	told := 0
-	e := endpoint{port: freePort(t)}
+	e := endpoint{port: testport.Next()}
 	s, err := subscribe(e, uuidOf("alice"), func(Sighting) { told++ })
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +73,7 @@ func TestNothingIsToldAfterCancel(t *testing.T) {
 
 // Nothing is told after Close, in a storm of beacons and closings.
 func TestCloseWhileReceiving(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	startNode(t, configure("storm", port, time.Millisecond), links)
 	var group sync.WaitGroup
 	for i := range 8 {
@@ -114,7 +115,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		}
 		return len(entries)
 	}
-	port := freePort(t)
+	port := testport.Next()
 	startNode(t, configure("warm up", port, never), links).Close()
 	goroutines, files := runtime.NumGoroutine(), descriptors()
 	var nodes []*node

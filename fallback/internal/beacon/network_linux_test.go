@@ -12,6 +12,7 @@ import (
 
 	"github.com/gozyre/zyre/internal/netif"
 	"github.com/gozyre/zyre/internal/netlab"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // These tests run in network namespaces of their own. "alice" is a process in
@@ -280,7 +281,7 @@ func TestNamespacesAreApart(t *testing.T) {
 
 // What arrives goes to the receiver; nothing collects in a sending socket.
 func TestSendersReceiveNothing(t *testing.T) {
-	links, port := loopback(t), freePort(t)
+	links, port := loopback(t), testport.Next()
 	alice := startNode(t, configure("alice", port, never), links)
 	startNode(t, configure("bob", port, 5*time.Millisecond), links)
 	unicast, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})

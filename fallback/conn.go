@@ -14,6 +14,7 @@ type link struct {
 	net.Conn
 	raw    syscall.RawConn
 	often  bool         // see retransmitOften
+	chunk  int          // see writeChunk
 	pieces net.Buffers  // room for the pieces of a batch
 	vec    net.Buffers  // those that are being written
 	sealer *zmtp.Sealer // nil: NULL
@@ -27,7 +28,7 @@ type link struct {
 }
 
 func newLink(c net.Conn) *link {
-	l := &link{Conn: c}
+	l := &link{Conn: c, chunk: blindChunk}
 	sc, ok := c.(syscall.Conn)
 	if !ok || !canTryWrite {
 		return l
@@ -38,6 +39,9 @@ func newLink(c net.Conn) *link {
 			l.tryN = writeNow(fd, l.tryBuf)
 			return true
 		}
+	}
+	if l.backlog() >= 0 {
+		l.chunk = writeChunk
 	}
 	return l
 }
@@ -106,4 +110,4 @@ func (l *link) takeSealed() []byte {
 }
 
 // keepSealed is how much room for sealed frames a connection keeps.
-const keepSealed = 2 * writeChunk
+const keepSealed = 2 * sealChunk

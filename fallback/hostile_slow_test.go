@@ -131,7 +131,7 @@ func TestPeerThatTakesNothing(t *testing.T) {
 	n := startNode(t, slowConfig("node", testport.Next()))
 	scene := sceneOf(n)
 	t.Cleanup(scene.Close)
-	peer, err := scene.EnterDeaf("G")
+	peer, err := scene.EnterWith(hostile.Deaf, "G")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,6 +146,26 @@ func TestPeerThatTakesNothing(t *testing.T) {
 	if s := n.Stats(); s.Dropped == 0 || s.Dropped > taken || s.QueuedBytes != 0 || s.Peers != 0 {
 		t.Errorf("of %d messages: %+v", taken, s)
 	}
+}
+
+// A peer that takes a large message so slowly that between two writes of it, or
+// before the kernel has room for more, the send timeout passes, is not stuck.
+func TestLargeMessageToASlowPeer(t *testing.T) {
+	cfg := slowConfig("node", testport.Next())
+	cfg.SendTimeout = 250 * time.Millisecond
+	n := startNode(t, cfg)
+	scene := sceneOf(n)
+	t.Cleanup(scene.Close)
+	peer, err := scene.EnterWith(hostile.Slowly(32<<10, 15*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, n, Enter)
+	const size = 6 << 20
+	if err := n.Whisper(peer.ID, make([]byte, size)); err != nil {
+		t.Errorf("the peer was removed while it took the message: %v", err)
+	}
+	eventually(t, "all has arrived", func() bool { return peer.Back.Bytes() > size })
 }
 
 // A peer whose one message takes longer than peers may be silent is alive: it

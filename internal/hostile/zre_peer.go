@@ -214,7 +214,7 @@ func joinStorm(s *Scene) error {
 }
 
 func pingStorm(s *Scene) error {
-	c, err := s.EnterDeaf()
+	c, err := s.EnterWith(Deaf)
 	if err != nil {
 		return err
 	}
@@ -253,9 +253,9 @@ func farewell(s *Scene) error {
 	return nil
 }
 
-// EnterDeaf makes the attacker a peer that reads nothing.
-func (s *Scene) EnterDeaf(groups ...string) (*Conn, error) {
-	back, err := s.Listen(Deaf)
+// EnterWith makes the attacker a peer that does so with the victim's connection.
+func (s *Scene) EnterWith(do Behaviour, groups ...string) (*Conn, error) {
+	back, err := s.Listen(do)
 	if err != nil {
 		return nil, err
 	}
@@ -263,12 +263,13 @@ func (s *Scene) EnterDeaf(groups ...string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Back = back
 	c.Hello(HelloAt(back.Addr(), groups...))
 	return c, back.Contacted(1)
 }
 
 func neverReads(s *Scene) error {
-	c, err := s.EnterDeaf(s.Group)
+	c, err := s.EnterWith(Deaf, s.Group)
 	if err != nil {
 		return err
 	}

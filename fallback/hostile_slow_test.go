@@ -152,16 +152,16 @@ func TestPeerThatTakesNothing(t *testing.T) {
 // before the kernel has room for more, the send timeout passes, is not stuck.
 func TestLargeMessageToASlowPeer(t *testing.T) {
 	cfg := slowConfig("node", testport.Next())
-	cfg.SendTimeout = 250 * time.Millisecond
+	cfg.SendTimeout = 600 * time.Millisecond
 	n := startNode(t, cfg)
 	scene := sceneOf(n)
 	t.Cleanup(scene.Close)
-	peer, err := scene.EnterWith(hostile.Slowly(32<<10, 15*time.Millisecond))
+	peer, err := scene.EnterWith(hostile.Slowly(32<<10, 30*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
 	expect(t, n, Enter)
-	const size = 6 << 20
+	const size = 5 << 20
 	if err := n.Whisper(peer.ID, make([]byte, size)); err != nil {
 		t.Errorf("the peer was removed while it took the message: %v", err)
 	}

@@ -1,6 +1,6 @@
-// Package testport gives tests and benchmarks ports to themselves: below those that the
-// kernel gives to others, so that no connection takes one in the moment before
-// one listens on it.
+// Package testport gives tests and benchmarks ports to themselves: below those
+// that the kernel gives to others, so that no connection takes one before they
+// listen on it.
 package testport
 
 import (
@@ -12,7 +12,7 @@ import (
 const first, count = 10000, 20000
 
 // last counts from a place that depends on the process: one strange node would
-// spoil what one sees.
+// spoil what they see.
 var last atomic.Uint32
 
 func init() { last.Store(uint32(os.Getpid()) * 211) }

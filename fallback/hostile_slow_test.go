@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -166,6 +167,29 @@ func TestLargeMessageToASlowPeer(t *testing.T) {
 		t.Errorf("the peer was removed while it took the message: %v", err)
 	}
 	eventually(t, "all has arrived", func() bool { return peer.Back.Bytes() > size })
+}
+
+// Stop waits for what was said to a peer that has not let this node in yet.
+func TestStopBeforeTheConnection(t *testing.T) {
+	n := startNode(t, slowConfig("node", testport.Next()))
+	scene := sceneOf(n)
+	t.Cleanup(scene.Close)
+	peer, err := scene.EnterWith(func(l *hostile.Listener, c net.Conn) {
+		time.Sleep(200 * time.Millisecond)
+		hostile.Polite(l, c)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, n, Enter)
+	const size = 10 << 10
+	if err := n.Whisper(peer.ID, make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the message has arrived", func() bool { return peer.Back.Bytes() > size })
 }
 
 // A peer whose one message takes longer than peers may be silent is alive: it

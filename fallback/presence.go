@@ -282,9 +282,9 @@ func (pr *presence) stop() {
 // must not come before.
 func (pr *presence) linger(p *peer) {
 	pr.mu.Lock()
-	up, gossip := p.entered && p.dialled && p.in != nil, pr.gossip != nil
+	there, gossip := p.entered && p.in != nil, pr.gossip != nil
 	pr.mu.Unlock()
-	if !up {
+	if !there {
 		return
 	}
 	p.out.settle(lingerTimeout)

@@ -272,23 +272,27 @@ func (s *sender) close() (dropped uint64) {
 	return s.queued - s.written
 }
 
-// flush waits until everything is written, for so long at most.
+// flush waits until everything is written, for so long at most, and as long as
+// there is a connection.
 func (s *sender) flush(d time.Duration) {
-	s.within(d, func() bool { return !s.writing && s.waits() == 0 })
+	s.within(d, func() bool { return s.conn == nil || !s.writing && s.waits() == 0 })
 }
 
 // settle waits until the peer has shown that all has arrived which was sent,
-// for so long at most.
+// for so long at most. Messages of the application wait for a connection too.
 func (s *sender) settle(d time.Duration) {
-	if s.intact() {
+	cutOff := func() bool { return s.conn == nil && s.queued == s.written }
+	s.mu.Lock()
+	settled := !s.lost && s.framed == s.safe || cutOff()
+	s.mu.Unlock()
+	if settled {
 		return
 	}
 	s.ping()
-	s.within(d, func() bool { return s.wrap.pongs >= s.wrap.pings })
+	s.within(d, func() bool { return s.wrap.pongs >= s.wrap.pings || cutOff() })
 }
 
-// within waits for a condition as long as there is a connection. It is
-// looked at with mu held.
+// within waits for a condition, which is looked at with mu held.
 func (s *sender) within(d time.Duration, done func() bool) {
 	late := false
 	t := time.AfterFunc(d, func() {
@@ -300,7 +304,7 @@ func (s *sender) within(d time.Duration, done func() bool) {
 	defer t.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.conn != nil && !s.closed && !late && !done() {
+	for !s.closed && !late && !done() {
 		s.wait()
 	}
 }

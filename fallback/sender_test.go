@@ -235,6 +235,72 @@ func TestSenderCloseEndsWaits(t *testing.T) {
 	wg.Wait()
 }
 
+// At the end a sender waits for the answer to all that was sent: also to what
+// is on its way when all before it was answered, and to what has no connection
+// yet.
+func TestSettle(t *testing.T) {
+	whisper := [][]byte{[]byte("the last word")}
+	for name, send := range map[string]func(s *sender, c *link, far net.Conn){
+		"on its way": func(s *sender, c *link, far net.Conn) {
+			s.attach(c, nil)
+			s.ping()
+			far.Read(make([]byte, 100))
+			s.pong()
+			synctest.Wait()
+			s.offer(zre.KindWhisper, "", whisper)
+		},
+		"no connection": func(s *sender, c *link, far net.Conn) {
+			s.offer(zre.KindWhisper, "", whisper)
+			time.AfterFunc(time.Second, func() { s.attach(c, nil) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				defer far.Close()
+				defer near.Close()
+				s := newSender(1<<20, &pace{})
+				send(s, newLink(near), far)
+				settled := make(chan struct{})
+				go func() {
+					s.settle(time.Minute)
+					close(settled)
+				}()
+				time.Sleep(2 * time.Second)
+				select {
+				case <-settled:
+					t.Fatal("it has not waited")
+				default:
+				}
+				rd := zmtp.NewReader(far, 1<<10)
+				w := &wireReader{t, rd}
+				if _, content := w.next(); string(bytes.Join(content, nil)) != "the last word" {
+					t.Fatalf("%q", content)
+				}
+				if head, _ := w.next(); zre.Kind(head[2]) != zre.KindPing {
+					t.Fatalf("% x", head)
+				}
+				s.pong()
+				<-settled
+				s.close()
+			})
+		})
+	}
+}
+
+// At the end a sender without a connection waits for none if it has nothing to
+// say but what the protocol has.
+func TestSettleWithNothingToSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, began := newSender(1<<20, &pace{}), time.Now()
+		s.ping()
+		s.settle(time.Minute)
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it has waited for %v", took)
+		}
+	})
+}
+
 // emptiedSender returns a sender whose connection somebody empties.
 func emptiedSender(t testing.TB) *sender {
 	c, far := connPair(t)

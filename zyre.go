@@ -123,9 +123,10 @@ func New(name string, opts ...Option) (*Node, error) {
 // that could not be opened.
 func (n *Node) Start(ctx context.Context) error { return n.engine.start(ctx) }
 
-// Stop leaves the network: what was sent is delivered, peers get Exit at
-// once, and a [Stop] event is the last one of this node until it is started
-// again, which makes it a new presence with a new UUID. Groups stay joined.
+// Stop leaves the network: what was sent is delivered, to peers that take it
+// within a second, then they get Exit at once. A [Stop] event is the last one
+// of this node until it is started again, which makes it a new presence with a
+// new UUID. Groups stay joined.
 // Stop of a node that is not started is [ErrNotStarted].
 func (n *Node) Stop() error { return n.engine.stop() }
 

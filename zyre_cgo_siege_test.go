@@ -20,6 +20,7 @@ import (
 	"github.com/gozyre/zyre/internal/hostile"
 	"github.com/gozyre/zyre/internal/key"
 	"github.com/gozyre/zyre/internal/netlab"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 func init() { programs["victim"] = beVictim }
@@ -91,8 +92,6 @@ type besieged struct {
 	id     UUID
 	scene  *hostile.Scene
 	tokens int
-	hub    string // endpoints that this siege alone has, for its hub
-	home   string // and for the honest peer
 	seek   func() // has the honest peer look for the victim; nil: gossip tells
 }
 
@@ -101,9 +100,7 @@ type besieged struct {
 func besiege(t *testing.T, kind siege, number int) *besieged {
 	t.Helper()
 	address := func(host byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 1, byte(number), host}) }
-	// At addresses of their own, where no connection has its port.
-	endpoint := func(host byte) string { return "tcp://" + netip.AddrPortFrom(address(host), 7000).String() }
-	b := &besieged{ended: make(chan struct{}), home: endpoint(3), hub: endpoint(4), scene: &hostile.Scene{
+	b := &besieged{ended: make(chan struct{}), scene: &hostile.Scene{
 		Group: "LOAD", Addr: address(1), Other: address(2), Onward: true,
 		Limits: hostile.Limits{
 			HalfOpen: 512, Handshake: 10 * time.Second, Hello: 1 << 20, Groups: 4096, Foreign: 16,
@@ -119,9 +116,10 @@ type siege func(*testing.T, *besieged)
 
 // hubs are victims that use gossip, on loopback.
 func hubs(t *testing.T, b *besieged) {
-	b.scene.Hub = tcpAddr(b.hub)
-	b.begin(t, victimHub+"="+b.hub)
-	b.befriend(t, fallback.Config{GossipConnect: []fallback.Hub{{Endpoint: b.hub}}})
+	hub := testport.Endpoint()
+	b.scene.Hub = tcpAddr(hub)
+	b.begin(t, victimHub+"="+hub)
+	b.befriend(t, fallback.Config{GossipConnect: []fallback.Hub{{Endpoint: hub}}})
 	b.meet(t)
 }
 
@@ -205,7 +203,7 @@ func (b *besieged) begin(t *testing.T, orders ...string) {
 // befriend starts the honest peer, on loopback.
 func (b *besieged) befriend(t *testing.T, cfg fallback.Config) {
 	t.Helper()
-	cfg.Name, cfg.Endpoint = "honest", b.home
+	cfg.Name, cfg.Endpoint = "honest", testport.Endpoint()
 	cfg.Evasive, cfg.Expired = 5*time.Second, 30*time.Second
 	cfg.InboxLimit, cfg.SendLimit = 1<<20, 1<<20
 	var err error

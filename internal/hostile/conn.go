@@ -72,7 +72,28 @@ func (s *Scene) Enter(groups ...string) (*Conn, error) {
 
 // EnterAs does so from an address and with an identity of choice.
 func (s *Scene) EnterAs(from netip.Addr, id UUID, groups ...string) (*Conn, error) {
-	back, err := s.ListenOn(netip.AddrPortFrom(from, 0), Polite)
+	c, err := s.enter(from, id, Polite, groups)
+	if err != nil {
+		return nil, err
+	}
+	if err := eventually("the victim says HELLO", func() bool { return c.Back.Hellos() > 0 }); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// EnterWith makes the attacker a peer that does so with the victim's connection.
+func (s *Scene) EnterWith(do Behaviour, groups ...string) (*Conn, error) {
+	c, err := s.enter(s.Addr, newID(), do, groups)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Back.Contacted(1)
+}
+
+// enter says HELLO, and does so with what the victim then connects to.
+func (s *Scene) enter(from netip.Addr, id UUID, do Behaviour, groups []string) (*Conn, error) {
+	back, err := s.ListenOn(netip.AddrPortFrom(from, 0), do)
 	if err != nil {
 		return nil, err
 	}
@@ -82,9 +103,6 @@ func (s *Scene) EnterAs(from netip.Addr, id UUID, groups ...string) (*Conn, erro
 	}
 	c.Back = back
 	c.Hello(HelloAt(back.Addr(), groups...))
-	if err := eventually("the victim says HELLO", func() bool { return back.Hellos() > 0 }); err != nil {
-		return nil, err
-	}
 	return c, nil
 }
 

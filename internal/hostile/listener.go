@@ -139,21 +139,23 @@ func Deaf(l *Listener, c net.Conn) {
 	l.untilClosed()
 }
 
-// Slowly shakes hands and reads so many bytes at a time, with a pause before
-// each.
+// Slowly is polite and reads so many bytes at a time, with a pause before each.
 func Slowly(bytes int, pause time.Duration) Behaviour {
 	return func(l *Listener, c net.Conn) {
 		c.(*net.TCPConn).SetReadBuffer(2 * bytes)
-		c.Write(append(Greeting(1, "NULL"), Ready("ROUTER", nil)...))
-		for part := make([]byte, bytes); ; {
-			time.Sleep(pause)
-			n, err := c.Read(part)
-			l.bytes.Add(int64(n))
-			if err != nil {
-				return
-			}
-		}
+		Polite(l, slowConn{c, bytes, pause})
 	}
+}
+
+type slowConn struct {
+	net.Conn
+	most  int
+	pause time.Duration
+}
+
+func (c slowConn) Read(p []byte) (int, error) {
+	time.Sleep(c.pause)
+	return c.Conn.Read(p[:min(len(p), c.most)])
 }
 
 // Mute accepts and neither reads nor writes.

@@ -146,7 +146,7 @@ func helloOutOfPlace(s *Scene) error {
 func badEndpoints(s *Scene) error {
 	var attempts [][]byte
 	for _, endpoint := range []string{
-		"", "tcp://", "tcp://:", "inproc://zyre", "ipc:///tmp/x", "udp://127.0.0.1:2000", "127.0.0.1:2000",
+		"", "tcp://", "tcp://:", "inproc://zyre", "ipc:///x", "udp://127.0.0.1:2000", "127.0.0.1:2000",
 		"tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1:0", "tcp://127.0.0.1:80", "tcp://127.0.0.1:70000",
 		"tcp://127.0.0.1:-1", "tcp://127.0.0.1:2000x", "tcp://224.0.0.1:2000", "tcp://255.255.255.255:2000",
 		"tcp://ff02::1:2000", strings.Repeat("x", 255),

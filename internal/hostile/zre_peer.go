@@ -253,21 +253,6 @@ func farewell(s *Scene) error {
 	return nil
 }
 
-// EnterWith makes the attacker a peer that does so with the victim's connection.
-func (s *Scene) EnterWith(do Behaviour, groups ...string) (*Conn, error) {
-	back, err := s.Listen(do)
-	if err != nil {
-		return nil, err
-	}
-	c, err := s.Shaken(newID())
-	if err != nil {
-		return nil, err
-	}
-	c.Back = back
-	c.Hello(HelloAt(back.Addr(), groups...))
-	return c, back.Contacted(1)
-}
-
 func neverReads(s *Scene) error {
 	c, err := s.EnterWith(Deaf, s.Group)
 	if err != nil {

@@ -262,6 +262,7 @@ func (pr *presence) stop() {
 	pr.mu.Lock()
 	for _, p := range pr.peers {
 		pr.forget(p)
+		pr.node.inbox.end(&p.src)
 	}
 	for in := range pr.inbounds {
 		in.conn.Close()

@@ -53,10 +53,12 @@ func (pr *presence) remove(p *peer, why string) {
 		return
 	}
 	groups := slices.Collect(maps.Keys(p.groups))
+	pr.forget(p)
+	// Not before: most calls look at the tables without mu, and who has seen
+	// the Exit must not find the peer there.
 	if pr.node.inbox.exit(&p.src, p.event(Exit)) {
 		pr.node.exited.Add(1)
 	}
-	pr.forget(p)
 	if pr.gossip != nil {
 		pr.gossip.Lost(hexID(p.id))
 	}
@@ -68,14 +70,13 @@ func (pr *presence) remove(p *peer, why string) {
 	pr.log.Debug("peer removed", "peer", p.name, "endpoint", p.at.endpoint, "because", why)
 }
 
-// forget takes a peer out of every table and closes its connections, without
-// an event; mu is held.
+// forget takes a peer out of every table and closes its connections; mu is
+// held. Who calls it ends the peer's events behind it.
 func (pr *presence) forget(p *peer) {
 	if p.gone {
 		return
 	}
 	p.gone = true
-	pr.node.inbox.end(&p.src)
 	close(p.done)
 	if p.interrupt != nil {
 		p.interrupt()

@@ -14,6 +14,7 @@ var eventTests = []test{
 	{"Enter", enter},
 	{"NameOfUnnamedNode", unnamed},
 	{"EventsOfOneLife", oneLife},
+	{"EventsTellWhatIsSo", eventsAreSo},
 	{"GroupsJoinedBeforeStart", groupsBeforeStart},
 	{"OtherPortOtherNetwork", otherPort},
 	{"PeerPort", peerPort},
@@ -73,6 +74,38 @@ func oneLife(m *mesh) {
 	a.expect(exit)
 	if len(a.Peers()) != 0 || len(a.PeerGroups()) != 0 {
 		m.Error("the peer is still known after its EXIT")
+	}
+}
+
+// eventsAreSo: who has an event and asks finds what it says, at once.
+func eventsAreSo(m *mesh) {
+	a, b := m.start("a", Options{}), m.open("b", Options{})
+	for range 10 {
+		m.ok(b.Start(m.ctx), "start")
+		id := b.UUID()
+		a.await(zyre.Enter, id)
+		if _, known := a.Peer(id); !known {
+			m.Error("a peer is not known behind its ENTER")
+		}
+		m.same("the peers behind an ENTER", a.Peers(), b)
+		m.ok(b.Join("G"), "join")
+		a.awaitGroup(zyre.Join, id, "G")
+		m.same("the members behind a JOIN", a.GroupPeers("G"), b)
+		m.ok(b.Leave("G"), "leave")
+		a.awaitGroup(zyre.Leave, id, "G")
+		m.same("the members behind a LEAVE", a.GroupPeers("G"))
+		m.ok(b.Join("G"), "join")
+		a.awaitGroup(zyre.Join, id, "G")
+		b.await(zyre.Enter, a.UUID())
+		m.ok(b.Stop(), "stop")
+		a.await(zyre.Exit, id)
+		m.is(a.Whisper(id, []byte("x")), zyre.ErrUnknownPeer, "whisper behind an EXIT")
+		m.same("the members behind an EXIT", a.GroupPeers("G"))
+		m.same("the peers behind an EXIT", a.Peers())
+		if _, known := a.Peer(id); known || len(a.PeerGroups()) != 0 {
+			m.Errorf("behind an EXIT the peer is known: %t; groups of peers: %q", known, a.PeerGroups())
+		}
+		m.ok(b.Leave("G"), "leave")
 	}
 }
 

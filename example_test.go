@@ -19,7 +19,7 @@ func start(ctx context.Context, name string, opts ...zyre.Option) (*zyre.Node, e
 }
 
 func Example() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	alice, err := start(ctx, "alice")
 	if err != nil {
@@ -96,7 +96,7 @@ func ExampleNode_Events_channel() {
 	select {
 	case ev := <-events:
 		fmt.Println(ev.Type, ev.Name)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		fmt.Println("nothing happened")
 	}
 	// Output: STOP carol
@@ -105,7 +105,7 @@ func ExampleNode_Events_channel() {
 // A program that receives many large messages gives the memory of each back
 // when it is done with it.
 func ExampleEvent_Release() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	camera, err := start(ctx, "camera")
 	if err != nil {
@@ -149,7 +149,7 @@ func ExampleEvent_Release() {
 
 // A door that hears nobody but the owner of one key, whoever else is there.
 func ExampleWithAllowedKeys() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var certs [3]zyre.Cert // made once, kept in files: see Cert.Save
 	for i := range certs {

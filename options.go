@@ -163,7 +163,8 @@ func WithHeader(name, value string) Option {
 }
 
 // WithLogger sends the node's log there: which interface it chose, peers that
-// broke the protocol, connections that failed. Default: nowhere.
+// broke the protocol, connections that failed. Default: nowhere. Its handler
+// must not call the node, which may wait for it.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {

@@ -27,9 +27,9 @@ func (b *besieged) suffer(a hostile.Attack) string {
 	case <-b.ended:
 	}
 	peak := b.resident()
-	meanwhile, keptMeanwhile := b.serves()
+	meanwhile, keptMeanwhile := b.serves(8 * time.Second)
 	b.scene.Close()
-	after, kept := b.serves()
+	after, kept := b.serves(patience)
 	select {
 	case <-b.ended:
 		return "**the process ends**: " + b.lastWords()

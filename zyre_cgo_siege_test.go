@@ -234,10 +234,10 @@ func tcpAddr(endpoint string) netip.AddrPort {
 	return netip.MustParseAddrPort(strings.TrimPrefix(endpoint, "tcp://"))
 }
 
-// serves tells whether the victim answers its honest peer, and whether that
+// serves tells whether the victim answers its honest peer in time, and whether that
 // peer has not seen it exit.
-func (b *besieged) serves() (answers, kept bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+func (b *besieged) serves(within time.Duration) (answers, kept bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	go func() {
 		select {

@@ -105,6 +105,9 @@ func (p *peer) trial() time.Duration {
 func (pr *presence) succeed(holder *peer, id UUID, key [32]byte, from origin) {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
+	if holder.id == id {
+		return // it has said meanwhile that it is this one
+	}
 	failures := 0
 	if !holder.entered {
 		failures = min(holder.failures, maxRefusals)

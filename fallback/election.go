@@ -131,6 +131,19 @@ func (pr *presence) elected(e *election, group string, id UUID) *Event {
 	return &ev
 }
 
+// tellLeader tells the application who was elected; mu is held, so that the
+// last it hears of is the one that leads.
+func (pr *presence) tellLeader(ev *Event) {
+	if ev == nil {
+		return
+	}
+	var about *source
+	if p := pr.peers[ev.Peer]; p != nil {
+		about = &p.src
+	}
+	pr.node.inbox.post(about, *ev)
+}
+
 // voted acts on an ELECT or LEADER of a peer; mu is not held.
 func (pr *presence) voted(p *peer, m zre.Message) *Event {
 	var id UUID
@@ -283,9 +296,7 @@ func (pr *presence) checkElections(now time.Time) {
 		case age >= electionTimeout/4:
 			pr.repeat(strangers, group, e)
 		}
-		if ev != nil {
-			pr.node.inbox.post(*ev)
-		}
+		pr.tellLeader(ev)
 	}
 }
 

@@ -4,10 +4,17 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/gozyre/zyre/fallback/internal/zmtp"
+	"github.com/gozyre/zyre/fallback/internal/zre"
+	"github.com/gozyre/zyre/internal/hostile"
 	"github.com/gozyre/zyre/internal/testport"
 )
 
@@ -127,4 +134,78 @@ func TestLastMemberLeads(t *testing.T) {
 	voters[1].Close()
 	delete(voters, 1)
 	agree(t, voters)
+}
+
+// Of a leader the application hears behind its Enter and not behind its Exit.
+func TestLeaderBetweenEnterAndExit(t *testing.T) {
+	b, s := newInbox(1<<20), &source{}
+	leader := Event{Kind: Leader, Group: "G"}
+	b.post(s, leader)
+	if n, _ := b.size(); n != 0 {
+		t.Fatalf("%d events before the Enter", n)
+	}
+	b.put(s, []Event{{Kind: Enter}, {Kind: Join}}, 0)
+	b.post(s, leader)
+	b.exit(s, Event{Kind: Exit})
+	b.post(s, leader)
+	for i, want := range []Kind{Enter, Join, Leader, Leader, Exit} {
+		var ev Event
+		if !b.pop(&ev) || ev.Kind != want {
+			t.Fatalf("event %d is of kind %d, not %d", i, ev.Kind, want)
+		}
+	}
+	if n, _ := b.size(); n != 0 {
+		t.Errorf("%d events behind the Exit", n)
+	}
+}
+
+// A connection tells of a leader while the application is slow; that peer exits
+// meanwhile, which does not wait for room.
+func TestLeaderThatLeavesBeforeItIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node, pr := withoutNetwork(t)
+		defer node.Close()
+		if err := node.Join("G"); err != nil {
+			t.Fatal(err)
+		}
+		enter := func(id UUID, port uint16) *wire {
+			w := newWire(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5000})
+			pr.accept(w)
+			w.say(slices.Concat(
+				hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(id)),
+				hostile.Frame(0, hostile.HelloAt(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), "G").Bytes(1)),
+			))
+			synctest.Wait()
+			return w
+		}
+		leads, tells := UUID{1}, UUID{2}
+		defer enter(leads, 3000).end()
+		w := enter(tells, 3001)
+		defer w.end()
+		node.inbox.mu.Lock()
+		node.inbox.limit = 1
+		node.inbox.mu.Unlock()
+		w.say(slices.Concat(
+			hostile.Frame(hostile.More, hostile.Plain(hostile.KindWhisper, 2)), hostile.Frame(0, []byte("waits for room")),
+			zmtp.AppendFrame(nil, 0, zre.AppendVote(nil, zre.KindLeader, 3, "G", hexID(leads))),
+		))
+		synctest.Wait()
+		pr.mu.Lock()
+		pr.remove(pr.peers[leads], "it has left")
+		pr.mu.Unlock()
+		for left := false; ; {
+			synctest.Wait()
+			var ev Event
+			if !node.inbox.pop(&ev) {
+				if !left {
+					t.Error("no Exit")
+				}
+				return
+			}
+			left = left || ev.Kind == Exit && ev.Peer == leads
+			if left && ev.Kind == Leader && ev.Peer == leads {
+				t.Error("LEADER of a peer behind its EXIT")
+			}
+		}
+	})
 }

@@ -175,7 +175,7 @@ func TestStopBeforeTheConnection(t *testing.T) {
 	scene := sceneOf(n)
 	t.Cleanup(scene.Close)
 	peer, err := scene.EnterWith(func(l *hostile.Listener, c net.Conn) {
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 		hostile.Polite(l, c)
 	})
 	if err != nil {

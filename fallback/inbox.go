@@ -47,6 +47,8 @@ type source struct {
 	exited  bool
 	blocked bool // its reader waits for room
 	awaited bool // its last events found a Recv that waited
+
+	later []Event // of the node itself about it, until it has entered
 }
 
 func newInbox(limit int) *inbox {
@@ -97,6 +99,10 @@ func (b *inbox) fill(s *source, events []Event, bytes int) ([]Event, bool) {
 		events = events[:0]
 	}
 	b.added(bytes)
+	for _, ev := range s.later {
+		b.add(ev)
+	}
+	s.later = nil
 	return b.putAside(events), true
 }
 
@@ -166,11 +172,16 @@ func (b *inbox) hint(s *source, ev Event) {
 	}
 }
 
-// post adds an event of the node itself, without waiting.
-func (b *inbox) post(ev Event) {
+// post adds an event of the node itself, without waiting. If it is about a peer
+// it comes behind that one's Enter, and not at all behind its Exit.
+func (b *inbox) post(about *source, ev Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.closed {
+	switch {
+	case b.closed || about != nil && about.exited:
+	case about != nil && !about.entered:
+		about.later = append(about.later, ev)
+	default:
 		b.add(ev)
 	}
 }

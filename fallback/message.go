@@ -223,16 +223,25 @@ func (in *inbound) protocol(p *peer, m zre.Message) error {
 			in.event(kind).Group = group
 			in.bytes += len(group)
 		}
-		in.add(leader)
+		in.tellLeader(leader)
 	case zre.KindElect, zre.KindLeader:
-		in.add(in.pr.voted(p, m))
+		in.tellLeader(in.pr.voted(p, m))
 	}
 	return nil
 }
 
-func (in *inbound) add(ev *Event) {
-	if ev != nil {
-		*in.event(ev.Kind) = *ev
+// tellLeader tells the application who was elected, behind what came before.
+// While that waits for room others may tell of another leader: then this one is
+// none any more.
+func (in *inbound) tellLeader(ev *Event) {
+	if ev == nil {
+		return
+	}
+	in.deliver()
+	in.pr.mu.Lock()
+	defer in.pr.mu.Unlock()
+	if e := in.pr.votes(ev.Group); e != nil && !e.running() && e.leader == ev.Peer {
+		in.pr.tellLeader(ev)
 	}
 }
 

@@ -75,12 +75,17 @@ func (n *Node) Start(ctx context.Context) error {
 		n.id = newUUID()
 	}
 	pr := newPresence(n, n.id, slices.Clone(n.groups))
-	if err := pr.start(ctx); err != nil {
+	err := pr.open(ctx)
+	if err == nil {
+		n.pr.Store(pr) // who gets the first event finds the node started
+		err = pr.announce(ctx)
+	}
+	if err != nil {
+		n.pr.Store(nil)
 		pr.stop()
 		return err
 	}
 	n.fresh = false
-	n.pr.Store(pr)
 	return nil
 }
 
@@ -93,7 +98,7 @@ func (n *Node) Stop() error {
 		return err
 	}
 	pr.stop()
-	n.inbox.post(Event{Kind: Stop, Peer: pr.id, Name: n.nameOf(pr.id)})
+	n.inbox.post(nil, Event{Kind: Stop, Peer: pr.id, Name: n.nameOf(pr.id)})
 	return nil
 }
 

@@ -222,14 +222,16 @@ func (p *peer) listen(rd *zmtp.Reader) {
 	}
 }
 
-// verify waits for a sign of life from the peer, for so long at most. It
-// returns false at once when both connections are down.
+// verify waits for a sign of life from the peer, for so long or a little more
+// at most. It returns false at once when both connections are down.
 func (p *peer) verify(d time.Duration) (alive bool) {
+	const every = 5 * time.Millisecond
 	asked := int64(time.Since(epoch))
 	p.out.ping()
-	t := time.NewTicker(5 * time.Millisecond)
+	t := time.NewTicker(every)
 	defer t.Stop()
-	for deadline := time.Now().Add(d); time.Now().Before(deadline); {
+	// Counted are looks and not the time, in which this node may not have run.
+	for range d/every + 1 {
 		if p.seen.Load() > asked {
 			return true
 		}
@@ -242,7 +244,7 @@ func (p *peer) verify(d time.Duration) (alive bool) {
 			return false
 		}
 	}
-	return p.heldBack()
+	return p.seen.Load() > asked || p.heldBack()
 }
 
 // heldBack tells whether this node does not listen to the peer now, which then

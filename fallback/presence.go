@@ -47,12 +47,12 @@ type presence struct {
 	strangers  atomic.Int64 // bytes that connections hold which have not said HELLO
 	unfinished unfinished   // messages of peers
 
-	port   uint16            // of the listener, with TCP
-	beacon *beacon.Announcer // nil: none
-	gossip *gossip.Gossip    // nil: none
+	port uint16 // of the listener, with TCP
 
 	mu         sync.Mutex
 	closing    bool
+	beacon     *beacon.Announcer // nil: none
+	gossip     *gossip.Gossip    // nil: none
 	links      []netif.Link
 	listener   net.Listener
 	bound      string             // its endpoint
@@ -142,10 +142,14 @@ func newUUID() (id UUID) {
 	return id
 }
 
-// start opens the listener and announces it.
-func (pr *presence) start(ctx context.Context) error {
-	sel := netif.Selection{Names: pr.cfg.Interfaces, IPv6: pr.cfg.IPv6, DualStack: pr.cfg.DualStack, IPv6Addr: pr.cfg.IPv6Addr}
-	links, why, err := sel.Choose()
+// selection says which interfaces the user wants.
+func (pr *presence) selection() netif.Selection {
+	return netif.Selection{Names: pr.cfg.Interfaces, IPv6: pr.cfg.IPv6, DualStack: pr.cfg.DualStack, IPv6Addr: pr.cfg.IPv6Addr}
+}
+
+// open opens the listener, at which nobody is served yet.
+func (pr *presence) open(ctx context.Context) error {
+	links, why, err := pr.selection().Choose()
 	if err != nil {
 		return err
 	}
@@ -153,9 +157,12 @@ func (pr *presence) start(ctx context.Context) error {
 	for _, l := range links {
 		pr.log.Info("interface chosen", "interface", l.Name, "address", l.Addr, "because", why)
 	}
-	if err := pr.listen(ctx); err != nil {
-		return err
-	}
+	return pr.listen(ctx)
+}
+
+// announce serves peers, and tells and hears where they are.
+func (pr *presence) announce(ctx context.Context) error {
+	links, bound := pr.links, pr.bound
 	pr.tasks.Go(pr.acceptAll)
 	pr.tasks.Go(pr.tick)
 	if pr.cfg.gossips() {
@@ -164,23 +171,30 @@ func (pr *presence) start(ctx context.Context) error {
 		}
 	}
 	if pr.cfg.beacons() {
-		return pr.startBeacon(sel)
+		if err := pr.startBeacon(links); err != nil {
+			return err
+		}
+	} else {
+		follower := netif.NewFollower(pr.selection(), pr.log)
+		pr.tasks.Go(func() { pr.follow(follower, links) })
 	}
-	follower := netif.NewFollower(sel, pr.log)
-	pr.tasks.Go(func() { pr.follow(follower, links) })
+	pr.log.Info("node started", "endpoint", bound)
 	return nil
 }
 
-func (pr *presence) startBeacon(sel netif.Selection) error {
+func (pr *presence) startBeacon(links []netif.Link) error {
 	b, err := beacon.Start(beacon.Config{
-		Port: pr.cfg.Port, Interval: pr.cfg.Interval, Selection: sel, Multicast: pr.cfg.Multicast,
+		Port: pr.cfg.Port, Interval: pr.cfg.Interval, Selection: pr.selection(), Multicast: pr.cfg.Multicast,
 		Logger: pr.log, Self: pr.id, Relinked: pr.relinked,
 		Payload: func(netif.Link) []byte { return pr.datagram(pr.port) },
-	}, pr.links, pr.sighted)
-	if err == nil {
-		pr.beacon = b
+	}, links, pr.sighted)
+	if err != nil {
+		return err
 	}
-	return err
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	pr.beacon = b
+	return nil
 }
 
 func (pr *presence) startGossip(ctx context.Context) error {
@@ -267,11 +281,11 @@ func (pr *presence) stop() {
 	for in := range pr.inbounds {
 		in.conn.Close()
 	}
-	g := pr.gossip
+	b, g := pr.beacon, pr.gossip
 	pr.mu.Unlock()
-	if pr.beacon != nil {
-		pr.beacon.Goodbye(pr.datagram(0))
-		pr.beacon.Close()
+	if b != nil {
+		b.Goodbye(pr.datagram(0))
+		b.Close()
 	}
 	if g != nil {
 		g.Close()

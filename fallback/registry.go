@@ -63,9 +63,7 @@ func (pr *presence) remove(p *peer, why string) {
 		pr.gossip.Lost(hexID(p.id))
 	}
 	for _, g := range groups {
-		if ev := pr.memberLeft(p, g); ev != nil {
-			pr.node.inbox.post(*ev)
-		}
+		pr.tellLeader(pr.memberLeft(p, g))
 	}
 	pr.log.Debug("peer removed", "peer", p.name, "endpoint", p.at.endpoint, "because", why)
 }

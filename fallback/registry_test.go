@@ -1,13 +1,70 @@
 package fallback
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/gozyre/zyre/fallback/internal/zre"
+	"github.com/gozyre/zyre/internal/testport"
 )
+
+// pausing is a handler of logs that waits when a message comes.
+type pausing struct {
+	at    string
+	until <-chan error
+}
+
+func (p pausing) Enabled(context.Context, slog.Level) bool { return true }
+func (p pausing) WithAttrs([]slog.Attr) slog.Handler       { return p }
+func (p pausing) WithGroup(string) slog.Handler            { return p }
+
+func (p pausing) Handle(_ context.Context, r slog.Record) error {
+	if r.Message != p.at {
+		return nil
+	}
+	select {
+	case err := <-p.until:
+		return err
+	case <-time.After(patience):
+		return errors.New("nothing came")
+	}
+}
+
+// TestFirstEventFindsTheNodeStarted: a program that waits for events before it
+// starts the node can answer the first one, even if Start has not returned.
+func TestFirstEventFindsTheNodeStarted(t *testing.T) {
+	port := testport.Next()
+	startNode(t, testConfig("there", port))
+	cfg := testConfig("comes", port)
+	answered := make(chan error, 1)
+	cfg.Logger = slog.New(pausing{"node started", answered})
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	go func() {
+		ev, err := n.Recv(t.Context())
+		if err == nil {
+			err = n.Whisper(ev.Peer, []byte("hello"))
+		}
+		if err != nil {
+			t.Errorf("the answer to the first event: %v", err)
+		}
+		if len(n.Peers()) != 1 {
+			t.Errorf("peers at the first event: %v", n.Peers())
+		}
+		answered <- nil
+	}()
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestNothingOfAPeerBehindItsExit: who has seen the Exit of a peer finds it
 // nowhere. The calls look without the lock under which it is removed.

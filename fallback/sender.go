@@ -132,6 +132,15 @@ func (s *sender) stall() {
 	}
 }
 
+// excuse takes from the time of a stall what passed while this node did not run.
+func (s *sender) excuse(late time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stalled.IsZero() {
+		s.stalled = s.stalled.Add(late)
+	}
+}
+
 func (s *sender) wait() {
 	if s.waiting == 0 {
 		s.stall()

@@ -108,9 +108,10 @@ func TestSenderKeepsOrderAndContent(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if messages, _, waiting := s.counts(); messages != senders*each || waiting != 0 {
-		t.Errorf("sent %d, %d bytes wait", messages, waiting)
-	}
+	eventually(t, "all are counted and nothing waits", func() bool {
+		messages, _, waiting := s.counts()
+		return messages == senders*each && waiting == 0
+	})
 }
 
 // counter is how an implementation counts messages.
@@ -225,9 +226,11 @@ func TestSenderCloseEndsWaits(t *testing.T) {
 			}
 		})
 	}
-	for s.stuckSince().IsZero() {
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "the sender is stuck for good", func() bool {
+		before := s.stuckSince()
+		time.Sleep(100 * time.Millisecond)
+		return !before.IsZero() && s.stuckSince().Equal(before)
+	})
 	c.Close()
 	if s.close() == 0 {
 		t.Error("messages that never left are not counted")

@@ -10,12 +10,31 @@ func (pr *presence) tick() {
 	every := min(time.Second, pr.cfg.Evasive/2, pr.cfg.Expired/2)
 	t := time.NewTicker(max(every, time.Millisecond))
 	defer t.Stop()
-	for {
+	for last := time.Now(); ; {
 		select {
 		case <-t.C:
-			pr.look(time.Now(), every)
+			now := time.Now()
+			if late := now.Sub(last) - every; late > every {
+				pr.excuse(late)
+			}
+			last = now
+			pr.look(now, every)
 		case <-pr.ctx.Done():
 			return
+		}
+	}
+}
+
+// excuse takes from the silence of all peers the time in which this node did
+// not run itself: the machine was busy, or asleep, and what they have said may
+// be on its way yet.
+func (pr *presence) excuse(late time.Duration) {
+	pr.log.Warn("this process did not run for a while", "for", late)
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	for _, p := range pr.peers {
+		if seen := p.seen.Load(); p.seen.CompareAndSwap(seen, min(seen+int64(late), int64(time.Since(epoch)))) {
+			p.out.excuse(late)
 		}
 	}
 }

@@ -183,6 +183,31 @@ func TestPeerTakesNothing(t *testing.T) {
 	k.at(start.Add(tickSend+1), Exit)
 }
 
+// TestExcuse: what passed while this node did not run itself is nobody's
+// silence, but no more than that is forgiven.
+func TestExcuse(t *testing.T) {
+	const asleep = tickExpired
+	k := newTicking(t)
+	k.enter()
+	woken := time.Now()
+	k.heard(woken.Add(-asleep))
+	k.p.out.mu.Lock()
+	k.p.out.stalled = woken.Add(-asleep)
+	k.p.out.mu.Unlock()
+	k.pr.excuse(asleep)
+	k.at(woken)
+	k.at(woken.Add(tickSend))
+	k.at(woken.Add(tickSend+1), Exit)
+
+	k = newTicking(t)
+	k.enter()
+	k.heard(woken)
+	k.pr.excuse(asleep)
+	if quiet := k.p.quiet(time.Now()); quiet < 0 {
+		t.Errorf("heard of in %v from now", -quiet)
+	}
+}
+
 // TestCandidateIsGivenUp: one that was announced and never reached goes
 // without an event.
 func TestCandidateIsGivenUp(t *testing.T) {

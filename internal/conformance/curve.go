@@ -140,7 +140,7 @@ func curveStopStart(m *mesh) {
 	exit := b.event(zyre.Exit, "")
 	m.ok(b.Stop(), "stop")
 	a.expect(exit)
-	m.ok(b.Start(m.ctx), "start again")
+	m.startAgain(b)
 	if ev := a.await(zyre.Enter, b.UUID()); ev.Header(keyHeader) != cert.PublicKey() {
 		m.Errorf("got %v", ev)
 	}

@@ -81,7 +81,7 @@ func oneLife(m *mesh) {
 func eventsAreSo(m *mesh) {
 	a, b := m.start("a", Options{}), m.open("b", Options{})
 	for range 10 {
-		m.ok(b.Start(m.ctx), "start")
+		m.startAgain(b)
 		id := b.UUID()
 		a.await(zyre.Enter, id)
 		if _, known := a.Peer(id); !known {

@@ -137,7 +137,7 @@ func newAddress(m *mesh) {
 	m.ok(b.Stop(), "stop")
 	a.expect(exit)
 	hosts[1].SetAddr(netip.MustParseAddr("10.77.0.200"))
-	m.ok(b.Start(m.ctx), "start")
+	m.startAgain(b)
 	if ev := a.await(zyre.Enter, b.UUID()); netip.MustParseAddrPort(ev.Addr[len("tcp://"):]).Addr() != hosts[1].Addr() {
 		m.Errorf("got %v", ev)
 	}

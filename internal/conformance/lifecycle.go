@@ -89,7 +89,7 @@ func startStopStart(m *mesh) {
 		m.Error("a stopped node has peers")
 	}
 
-	m.ok(b.Start(m.ctx), "start again")
+	m.startAgain(b)
 	if b.UUID() == first.Peer {
 		m.Error("started again with the same UUID")
 	}

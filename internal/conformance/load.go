@@ -68,7 +68,7 @@ func unreadInbox(m *mesh) {
 			deaf.Groups()
 			deaf.UUID()
 		}
-		return errors.Join(deaf.Stop(), deaf.Start(m.ctx), deaf.Stop(), deaf.Close())
+		return errors.Join(deaf.Stop(), anyTime(deaf.Start(m.ctx)), anyTime(deaf.Stop()), deaf.Close())
 	}
 	m.together(shouting(a), shouting(b), m.within(calling))
 }

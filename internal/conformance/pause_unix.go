@@ -70,7 +70,7 @@ func pausedForAWhile(m *mesh) {
 // silentTimeout: who is to be silent no sooner than it exits is only evasive,
 // each time that is looked at. libzyre has no such timeout.
 func silentTimeout(m *mesh) {
-	o := Options{Evasive: 500 * time.Millisecond, Silent: 3 * time.Second, Expired: 3 * time.Second}
+	o := Options{Evasive: 500 * time.Millisecond, Silent: 8 * time.Second, Expired: 8 * time.Second}
 	m.factories = slices.DeleteFunc(m.factories, func(f Factory) bool { return f.Partial })
 	if len(m.factories) == 0 {
 		return

@@ -18,7 +18,7 @@ var processTests = append([]test{
 const ServeTest = "TestServeNode"
 
 // soon are timeouts that a test can wait for.
-var soon = Options{Evasive: time.Second, Silent: 2 * time.Second, Expired: 5 * time.Second}
+var soon = Options{Evasive: time.Second, Silent: 2 * time.Second, Expired: 10 * time.Second}
 
 // process makes a node in a process of its own and starts it. The node lives
 // in the test of this process, so what it calls is the same.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,7 +79,7 @@ func (r *Remote) Kill() {
 var sentinels = []error{
 	zyre.ErrClosed, zyre.ErrNotStarted, zyre.ErrStarted, zyre.ErrNoInterface, zyre.ErrUnknownPeer,
 	zyre.ErrEmptyMessage, zyre.ErrTooLarge, zyre.ErrInvalid, context.DeadlineExceeded,
-	errors.ErrUnsupported,
+	errors.ErrUnsupported, syscall.EADDRINUSE,
 }
 
 func (r *Remote) call(method string, args, reply any) error {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -142,16 +143,35 @@ func (h *Host) plug() error {
 // interface once it has noticed the cable. Where IPv6 is switched off there is
 // none, which is for those to say who need it.
 func (h *Host) awaitLinkLocal(name string) error {
-	const table = "/proc/thread-self/net/if_inet6"
+	return awaitUsable(name, func(file string) (data []byte, err error) {
+		h.space.do(func() { data, err = os.ReadFile(file) })
+		return data, err
+	})
+}
+
+// awaitUsable is awaitLinkLocal in the namespace where read reads.
+func awaitUsable(name string, read func(file string) ([]byte, error)) error {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		var addresses []byte
-		var err error
-		h.space.do(func() { addresses, err = os.ReadFile(table) })
-		if err != nil || strings.Contains(string(addresses), " "+name+"\n") {
+		table, err := read("/proc/thread-self/net/if_inet6")
+		if err != nil || hasUsable(string(table), name) {
 			return err
 		}
 	}
 	return nil
+}
+
+// hasUsable tells whether a table of addresses has one of an interface that is
+// not tentative any more: without duplicate address detection too that ends a
+// little later than it begins.
+func hasUsable(table, name string) bool {
+	const tentative = 0x40 // linux/if_addr.h
+	for line := range strings.Lines(table) {
+		if f := strings.Fields(line); len(f) == 6 && f[5] == name { // address, index, bits, scope, flags, name
+			flags, err := strconv.ParseUint(f[4], 16, 32)
+			return err == nil && flags&tentative == 0
+		}
+	}
+	return false
 }
 
 // mac is the host's Ethernet address, by which partitions know it.

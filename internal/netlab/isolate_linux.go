@@ -85,5 +85,8 @@ func setUpIsolation() error {
 			return fmt.Errorf("ip %v: %w: %s", args, err, out)
 		}
 	}
+	if err := awaitUsable(IsolatedInterface, os.ReadFile); err != nil {
+		return err
+	}
 	return os.Setenv(isolatedEnv, stateReady)
 }

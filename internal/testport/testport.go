@@ -5,21 +5,41 @@ package testport
 
 import (
 	"fmt"
+	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 )
 
-const first, count = 10000, 20000
+// The ports are cut into blocks, of which each process has one.
+const first, blocks, block = 10000, 20, 1000
 
-// last counts from a place that depends on the process: one strange node would
-// spoil what they see.
-var last atomic.Uint32
+// holding is the block of a process.
+type holding struct {
+	at   int          // its first port
+	lock net.Listener // which listens there, never closed; nil: it is shared
+}
 
-func init() { last.Store(uint32(os.Getpid()) * 211) }
+var (
+	own  = sync.OnceValue(claim)
+	used atomic.Uint32
+)
 
-// Next returns a port, for UDP or TCP, that nothing else in this process has
-// from here, and most likely nothing in another.
-func Next() int { return first + int(last.Add(1)%count) }
+// claim takes a block that no other process has. If all are taken it shares one.
+func claim() holding {
+	mine := os.Getpid() % blocks
+	for n := range blocks {
+		at := first + (mine+n)%blocks*block
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", at)); err == nil {
+			return holding{at, l}
+		}
+	}
+	return holding{at: first + mine*block}
+}
+
+// Next returns a port, for UDP or TCP, that nothing else has from here, in this
+// process or another, before a thousand have been given out.
+func Next() int { return own().at + 1 + int(used.Add(1)-1)%(block-1) }
 
 // Endpoint returns an endpoint on loopback with such a port.
 func Endpoint() string { return fmt.Sprintf("tcp://127.0.0.1:%d", Next()) }

@@ -81,7 +81,7 @@ func TestHandover(t *testing.T) {
 // has answered to all that was said on it: so nothing is lost, and the next
 // connection goes on with the next number.
 func TestOurReconnect(t *testing.T) {
-	node, addr := newNode(t, func(c *fallback.Config) { c.Evasive = 500 * time.Millisecond })
+	node, addr := newNode(t, func(c *fallback.Config) { c.Evasive, c.SendTimeout = 3*time.Second, lab.Never })
 	s, _, toStranger := behindCables(t, node, addr)
 	ping := s.recvAny(node.UUID())
 	if ping.kind != kindPing {

@@ -141,7 +141,7 @@ func TestManyNodesShareOneSocket(t *testing.T) {
 	var saw [count]sync.Map
 	shared := map[*receiver]bool{}
 	for i := range count {
-		cfg := configure(fmt.Sprintf("node %d", i), port, never)
+		cfg := configure(fmt.Sprintf("node %d", i), port, 100*time.Millisecond)
 		a, err := Start(cfg, links, func(s Sighting) { saw[i].Store(s.Beacon.UUID, true) })
 		if err != nil {
 			t.Fatal(err)

@@ -74,7 +74,11 @@ func TestNothingIsToldAfterCancel(t *testing.T) {
 // Nothing is told after Close, in a storm of beacons and closings.
 func TestCloseWhileReceiving(t *testing.T) {
 	links, port := loopback(t), testport.Next()
-	startNode(t, configure("storm", port, time.Millisecond), links)
+	storm, err := Start(configure("storm", port, time.Millisecond), links, func(Sighting) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer storm.Close()
 	var group sync.WaitGroup
 	for i := range 8 {
 		group.Go(func() {

@@ -18,7 +18,9 @@ type batch struct {
 	refs     []ref
 	refBytes int
 	messages int // of the application
+	bytes    int // in their frames
 	frames   int // messages of any kind
+	own      int // bytes of those of the protocol
 }
 
 // ref is a frame body that comes in before buf[at].
@@ -80,6 +82,7 @@ func (b *batch) frame(size int, encode func(dst []byte) []byte) {
 	b.buf = zmtp.AppendHeader(b.buf, 0, size)
 	b.buf = encode(b.buf)
 	b.frames++
+	b.own += size
 }
 
 // append adds all of another batch.
@@ -91,7 +94,9 @@ func (b *batch) append(other *batch) {
 	b.buf = append(b.buf, other.buf...)
 	b.refBytes += other.refBytes
 	b.messages += other.messages
+	b.bytes += other.bytes
 	b.frames += other.frames
+	b.own += other.own
 }
 
 // prepend puts one encoded message in front of everything.

@@ -28,7 +28,7 @@ func (pr *presence) sighted(s beacon.Sighting) {
 	switch {
 	case from.Port() == 0:
 		if p != nil && p.host() == from.Addr() {
-			pr.check(p, goodbyeTimeout, func() { pr.leave(p, "it said goodbye") })
+			pr.check(p, verifyTimeout, func() { pr.leave(p, "it said goodbye") })
 		}
 	case p != nil && p.at.addr == from:
 		// Nearly every beacon: there is nothing new in it.
@@ -76,7 +76,7 @@ func (pr *presence) told(id UUID, at place, key [32]byte, from origin) {
 			pr.check(holder, verifyTimeout, func() { pr.succeed(holder, id, key, from) })
 		}
 	default:
-		pr.candidate(id, at, key, from)
+		pr.candidate(id, at, key, from, at.addr.Addr())
 	}
 }
 
@@ -87,7 +87,7 @@ func (pr *presence) moved(p *peer, at place, key [32]byte, from origin) {
 		return
 	}
 	pr.remove(p, "it is somewhere else now")
-	pr.candidate(p.id, at, key, from)
+	pr.candidate(p.id, at, key, from, at.addr.Addr())
 }
 
 // trial returns how long a peer is left alone yet where it cannot be reached,
@@ -116,7 +116,7 @@ func (pr *presence) succeed(holder *peer, id UUID, key [32]byte, from origin) {
 	if pr.closing || pr.peers[id] != nil || pr.byEndpoint[holder.at.endpoint] != nil {
 		return
 	}
-	if p := pr.candidate(id, holder.at, key, from); p != nil {
+	if p := pr.candidate(id, holder.at, key, from, holder.at.addr.Addr()); p != nil {
 		p.failures = failures
 	}
 }

@@ -160,7 +160,7 @@ func converse(t *testing.T, input []byte) {
 	c.node, c.pr = node, newPresence(node, node.UUID(), nil)
 	c.pr.port, c.pr.links = 2000, []netif.Link{{Addr: netip.MustParseAddr("127.0.0.1")}}
 	c.pr.bound = "tcp://127.0.0.1:2000"
-	c.pr.dials = make(chan struct{}) // nothing is ever dialled
+	dialsNobody(c.pr)
 	c.pr.tasks.Go(c.pr.tick)
 	node.pr.Store(c.pr)
 	for range maxSteps {

@@ -90,7 +90,7 @@ func (pr *presence) tryGreet(in *inbound, h *zre.Hello, at place) (p, rival *pee
 	case p.entered && p.key != in.key:
 		return nil, nil, 0, errKey // whatever it claims, it is another
 	case p.entered:
-		if p.in != nil && p.in != in && p.in.from != in.from {
+		if p.from != in.from && (p.in != nil && p.in != in || p.dialled) {
 			return nil, p, 0, nil
 		}
 		if young := helloInterval - time.Since(p.born); young > 0 {
@@ -115,6 +115,10 @@ func (pr *presence) tryGreet(in *inbound, h *zre.Hello, at place) (p, rival *pee
 		pr.rename(holder, in.id)
 		p = holder
 	}
+	if holder != nil && holder.id != in.id && holder.claims() && in.from == at.addr.Addr() {
+		pr.remove(holder, "another node is where it says that it is")
+		holder = nil
+	}
 	if holder != nil && holder.id != in.id {
 		if trial := holder.trial(); trial > 0 {
 			return nil, nil, trial, nil
@@ -122,7 +126,7 @@ func (pr *presence) tryGreet(in *inbound, h *zre.Hello, at place) (p, rival *pee
 		return nil, holder, 0, nil
 	}
 	if p == nil {
-		if p = pr.candidate(in.id, at, in.key, fromHello); p == nil {
+		if p = pr.candidate(in.id, at, in.key, fromHello, in.from); p == nil {
 			return nil, nil, 0, errFull
 		}
 	}
@@ -131,6 +135,10 @@ func (pr *presence) tryGreet(in *inbound, h *zre.Hello, at place) (p, rival *pee
 	}
 	return nil, nil, 0, errGroups
 }
+
+// claims tells whether a peer says that it is where it does not come from, which
+// then is no more than its word; the presence's lock is held.
+func (p *peer) claims() bool { return p.entered && p.from != p.host() }
 
 // rename gives a candidate the UUID that who listens there says it has; mu is
 // held. The one that we knew was that of a process before it, or hearsay. A
@@ -146,7 +154,7 @@ func (pr *presence) rename(p *peer, id UUID) {
 func (pr *presence) enter(p *peer, in *inbound, h *zre.Hello) bool {
 	p.name, p.claimed, p.headers = h.Name, h.Endpoint, h.Headers
 	p.status, p.want = h.Status, 2
-	p.in = in
+	p.join(in)
 	p.touch()
 	for _, g := range h.Groups {
 		if !pr.addMember(p, g) {
@@ -201,7 +209,7 @@ func (pr *presence) memberChanged(p *peer, k Kind, name string, status uint8) (c
 func (pr *presence) resumable(in *inbound, seq uint16) *peer {
 	pr.mu.Lock()
 	p := pr.peers[in.id]
-	if p == nil || !p.entered || p.key != in.key || in.stale || p.in != nil && (p.in.from != in.from || p.in.follows(in)) {
+	if p == nil || !p.entered || p.key != in.key || in.stale || p.from != in.from || p.in != nil && p.in.follows(in) {
 		pr.mu.Unlock()
 		return nil
 	}
@@ -221,16 +229,30 @@ func (pr *presence) resumable(in *inbound, seq uint16) *peer {
 	if p.gone || p.in != nil || !p.expects(seq) {
 		return nil
 	}
-	p.in = in
+	p.join(in)
 	return p
 }
 
+// join makes a connection that of the peer; the presence's lock is held.
+func (p *peer) join(in *inbound) { p.in, p.from = in, in.from }
+
 // strayed is told of a message from a node that is not a peer: it thinks that
-// it is one. If we know where it is, it gets a HELLO.
+// it is one. If we know where it is, it gets a HELLO. From another address than
+// before that may be a stranger: then the peer must be shown not to be there.
 func (pr *presence) strayed(in *inbound) {
+	const why = "messages of it are missing"
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
-	if p := pr.peers[in.id]; p != nil && p.entered && p.in == nil && p.key == in.key && !in.stale {
-		pr.again(p, "messages of it are missing")
+	p := pr.peers[in.id]
+	switch {
+	case p == nil || !p.entered || p.in != nil || p.key != in.key || in.stale:
+	case p.from == in.from || !p.dialled:
+		pr.again(p, why)
+	default:
+		pr.check(p, verifyTimeout, func() {
+			pr.mu.Lock()
+			defer pr.mu.Unlock()
+			pr.again(p, why)
+		})
 	}
 }

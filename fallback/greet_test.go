@@ -42,9 +42,17 @@ func withoutNetwork(t *testing.T) (*Node, *presence) {
 	}
 	pr := newPresence(node, node.UUID(), nil)
 	pr.port, pr.links = 2000, []netif.Link{{Addr: netip.MustParseAddr("127.0.0.1")}}
-	pr.dials = make(chan struct{}) // nothing is ever dialled
+	dialsNobody(pr)
 	node.pr.Store(pr)
 	return node, pr
+}
+
+// dialsNobody lets every dial wait for ever.
+func dialsNobody(pr *presence) { pr.dials, pr.callbacks = make(chan struct{}), make(chan struct{}) }
+
+// unread is a connection that somebody has opened and nobody reads.
+func unread(pr *presence) *inbound {
+	return &inbound{pr: pr, conn: &line{Conn: newWire(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5000})}}
 }
 
 // TestHelloSaysWhere: a node that was found at an address where it was not

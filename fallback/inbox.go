@@ -84,7 +84,9 @@ func (b *inbox) putNow(s *source, events []Event, bytes int) ([]Event, bool) {
 // fill is called with mu held.
 func (b *inbox) fill(s *source, events []Event, bytes int) ([]Event, bool) {
 	if b.closed || s.exited {
-		return nil, false
+		// Of a node that closes nobody reads the events, but what it still
+		// sends must be answered.
+		return nil, !s.exited
 	}
 	if !s.entered && events[0].Kind == Enter {
 		s.entered = true
@@ -136,17 +138,16 @@ func (b *inbox) enlarge(events []Event) []Event {
 
 // exit ends a source. The Exit event does not wait for room: there is at most
 // one for each Enter, which did.
-func (b *inbox) exit(s *source, ev Event) (entered bool) {
+func (b *inbox) exit(s *source, ev Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if s.exited {
-		return false
+		return
 	}
 	b.finish(s)
 	if s.entered && !b.closed {
 		b.add(ev)
 	}
-	return s.entered
 }
 
 // end ends a source without an event.
@@ -240,9 +241,11 @@ func (b *inbox) get(ctx context.Context) (ev Event, err error) {
 // sitDown is for a Recv that found nothing: it has borrowed a connection to
 // read, or is one who waits, or there is something by now.
 func (b *inbox) sitDown() (in *inbound, wait bool) {
+	b.readMu.Lock()
+	defer b.readMu.Unlock()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.events) > 0 {
+	if !b.closed && len(b.events)+len(b.ready)-b.next > 0 {
 		return nil, false
 	}
 	if in := b.borrow(); in != nil {

@@ -205,6 +205,10 @@ func (in *inbound) content(ev *Event, frames [][]byte) {
 func (in *inbound) protocol(p *peer, m zre.Message) error {
 	switch m.Kind {
 	case zre.KindPing:
+		// The answer says that all before the PING has arrived.
+		if !in.deliver() {
+			return errRemoved
+		}
 		p.out.simple(zre.KindPingOK)
 	case zre.KindPingOK:
 		p.out.pong()

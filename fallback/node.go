@@ -31,7 +31,8 @@ type Node struct {
 	groups []string
 	closed bool
 
-	pr atomic.Pointer[presence] // nil: not started; set with life and mu held
+	pr      atomic.Pointer[presence] // nil: not started; set with life and mu held
+	leaving atomic.Pointer[presence] // while it is stopped
 
 	received, receivedBytes    atomic.Uint64
 	sent, sentBytes            atomic.Uint64 // of peers that are gone
@@ -97,7 +98,7 @@ func (n *Node) Stop() error {
 	if err != nil {
 		return err
 	}
-	pr.stop()
+	n.leave(pr)
 	n.inbox.post(nil, Event{Kind: Stop, Peer: pr.id, Name: n.nameOf(pr.id)})
 	return nil
 }
@@ -112,7 +113,7 @@ func (n *Node) Close() error {
 	n.life.Lock()
 	defer n.life.Unlock()
 	if pr, err := n.detach(true); err == nil {
-		pr.stop()
+		n.leave(pr)
 	}
 	return nil
 }
@@ -128,8 +129,15 @@ func (n *Node) detach(closing bool) (*presence, error) {
 	if pr == nil {
 		return nil, ErrNotStarted
 	}
+	n.leaving.Store(pr)
 	n.pr.Store(nil)
 	return pr, nil
+}
+
+// leave stops what detach has taken.
+func (n *Node) leave(pr *presence) {
+	pr.stop()
+	n.leaving.Store(nil)
 }
 
 // started returns the presence, or why there is none.
@@ -203,7 +211,10 @@ func (n *Node) Shout(group string, frames ...[]byte) error {
 		return err
 	}
 	pr.shout(group, frames)
-	return nil
+	if n.pr.Load() != pr {
+		_, err = n.started() // some may not have got it
+	}
+	return err
 }
 
 // Recv returns the next event.
@@ -344,7 +355,11 @@ func (n *Node) lost(s *sender) {
 // Stats returns the counters.
 func (n *Node) Stats() Stats {
 	var s Stats
-	if pr := n.pr.Load(); pr != nil {
+	pr := n.pr.Load()
+	if pr == nil {
+		pr = n.leaving.Load()
+	}
+	if pr != nil {
 		// While it is held, no peer moves from its own counters to the node's.
 		pr.mu.Lock()
 		defer pr.mu.Unlock()
@@ -363,18 +378,24 @@ func (n *Node) Stats() Stats {
 // count adds what the presence and its peers count; mu is held.
 func (pr *presence) count(s *Stats) {
 	s.Peers = len(pr.entered.m)
-	if pr.beacon != nil {
-		s.Refused += pr.beacon.Refused()
-	}
-	if pr.gossip != nil {
-		s.Refused += pr.gossip.Refused()
-	}
+	s.Refused += pr.refused()
 	for _, p := range pr.peers {
 		messages, bytes, waiting := p.out.counts()
 		s.Sent += messages
 		s.SentBytes += bytes
 		s.QueuedBytes += waiting
 	}
+}
+
+// refused is what discovery has refused; mu is held.
+func (pr *presence) refused() (n uint64) {
+	if pr.beacon != nil {
+		n += pr.beacon.Refused()
+	}
+	if pr.gossip != nil {
+		n += pr.gossip.Refused()
+	}
+	return n
 }
 
 // Dump writes the state for a person to read.

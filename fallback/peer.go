@@ -61,6 +61,7 @@ type peer struct {
 	status    uint8
 	groups    map[string]*group
 	in        *inbound
+	from      netip.Addr // of the last connection that it opened
 	dialled   bool       // our connection to it is up
 	local     netip.Addr // of ours, on that connection or the last
 	told      string     // where we are, by our HELLO
@@ -168,12 +169,11 @@ func (p *peer) host() netip.Addr { return p.at.addr.Addr() }
 
 // dial connects to the peer's listener and shakes hands.
 func (p *peer) dial() (*link, *zmtp.Reader, zmtp.Remote, error) {
-	select {
-	case p.pr.dials <- struct{}{}:
-		defer func() { <-p.pr.dials }()
-	case <-p.done:
+	done, ok := p.takeTurn()
+	if !ok {
 		return nil, nil, zmtp.Remote{}, errRemoved
 	}
+	defer done()
 	ctx, cancel := context.WithCancel(p.pr.ctx)
 	defer cancel()
 	p.pr.interruptBy(p, cancel)
@@ -193,6 +193,32 @@ func (p *peer) dial() (*link, *zmtp.Reader, zmtp.Remote, error) {
 	c.SetDeadline(time.Time{})
 	c.sealer = remote.Sealer
 	return c, rd, remote, nil
+}
+
+// takeTurn waits until there are few enough other dials, and returns what ends
+// this one. It reports false if the peer has gone.
+func (p *peer) takeTurn() (done func(), ok bool) {
+	for {
+		dials := p.pr.dialsTo(p)
+		select {
+		case dials <- struct{}{}:
+			return func() { <-dials }, true
+		case <-p.poke: // it has said HELLO, and need not wait with the others
+		case <-p.done:
+			return nil, false
+		}
+	}
+}
+
+// dialsTo returns the tokens of those dials that one to a peer is one of.
+// Addresses that accept and say nothing must not take those of peers that do.
+func (pr *presence) dialsTo(p *peer) chan struct{} {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	if p.entered || p.origin == fromUser {
+		return pr.callbacks
+	}
+	return pr.dials
 }
 
 // maxBackTalk is the largest frame that a listener may send to us: nothing
@@ -223,7 +249,8 @@ func (p *peer) listen(rd *zmtp.Reader) {
 }
 
 // verify waits for a sign of life from the peer, for so long or a little more
-// at most. It returns false at once when both connections are down.
+// at most, and longer where the question may wait behind what the peer is slow
+// to take. It returns false at once when both connections are down.
 func (p *peer) verify(d time.Duration) (alive bool) {
 	const every = 5 * time.Millisecond
 	asked := int64(time.Since(epoch))
@@ -231,12 +258,16 @@ func (p *peer) verify(d time.Duration) (alive bool) {
 	t := time.NewTicker(every)
 	defer t.Stop()
 	// Counted are looks and not the time, in which this node may not have run.
-	for range d/every + 1 {
-		if p.seen.Load() > asked {
-			return true
-		}
-		if p.pr.isDown(p) {
+	looks, longer := d/every, busyTimeout/every
+	for ; p.seen.Load() <= asked; looks-- {
+		switch {
+		case p.pr.isDown(p):
 			return false
+		case looks > 0:
+		case longer > 0 && !p.out.stuckSince().IsZero():
+			looks, longer = longer, 0
+		default:
+			return p.heldBack()
 		}
 		select {
 		case <-t.C:
@@ -244,7 +275,7 @@ func (p *peer) verify(d time.Duration) (alive bool) {
 			return false
 		}
 	}
-	return p.seen.Load() > asked || p.heldBack()
+	return true
 }
 
 // heldBack tells whether this node does not listen to the peer now, which then

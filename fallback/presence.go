@@ -31,17 +31,18 @@ import (
 // is locked. Nothing waits for the network or for the application while it
 // holds presence.mu.
 type presence struct {
-	node     *Node
-	cfg      *Config
-	log      *slog.Logger
-	id       UUID
-	identity []byte     // what we say on connections that we open
-	router   *zmtp.Self // what we are on those that we accept
-	headers  map[string]string
-	ctx      context.Context
-	cancel   context.CancelFunc
-	tasks    sync.WaitGroup // every goroutine but the beacon's
-	dials    chan struct{}  // a token for each dial that goes on
+	node      *Node
+	cfg       *Config
+	log       *slog.Logger
+	id        UUID
+	identity  []byte     // what we say on connections that we open
+	router    *zmtp.Self // what we are on those that we accept
+	headers   map[string]string
+	ctx       context.Context
+	cancel    context.CancelFunc
+	tasks     sync.WaitGroup // every goroutine but the beacon's
+	dials     chan struct{}  // a token for each dial that goes on to where nobody has said HELLO
+	callbacks chan struct{}  // the same for all others
 
 	pace       pace         // of the senders
 	strangers  atomic.Int64 // bytes that connections hold which have not said HELLO
@@ -86,6 +87,7 @@ func newPresence(n *Node, id UUID, own []string) *presence {
 		identity:   append([]byte{1}, id[:]...),
 		headers:    n.cfg.Headers,
 		dials:      make(chan struct{}, maxDials),
+		callbacks:  make(chan struct{}, maxDials),
 		peers:      map[UUID]*peer{},
 		byEndpoint: map[string]*peer{},
 		own:        own,
@@ -269,6 +271,7 @@ func (pr *presence) stop() {
 	pr.mu.Unlock()
 	var lingering sync.WaitGroup
 	for _, p := range peers {
+		p.out.end()
 		lingering.Go(func() { pr.linger(p) })
 	}
 	lingering.Wait()
@@ -291,18 +294,26 @@ func (pr *presence) stop() {
 		g.Close()
 	}
 	pr.tasks.Wait()
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	pr.node.refused.Add(pr.refused())
+	pr.beacon, pr.gossip = nil, nil
 }
 
 // linger sees to it that a peer has what was sent to it: the goodbye by UDP
 // must not come before.
 func (pr *presence) linger(p *peer) {
 	pr.mu.Lock()
-	there, gossip := p.entered && p.in != nil, pr.gossip != nil
+	entered, answers, gossip := p.entered, p.in != nil, pr.gossip != nil
 	pr.mu.Unlock()
-	if !there {
+	switch {
+	case !entered:
 		return
+	case answers:
+		p.out.settle(lingerTimeout)
+	default:
+		p.out.flush(lingerTimeout) // there is no way for an answer now
 	}
-	p.out.settle(lingerTimeout)
 	if gossip {
 		p.out.simple(zre.KindGoodbye)
 		p.out.flush(lingerTimeout)

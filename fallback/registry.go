@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -17,10 +18,11 @@ import (
 // This file is the life of a peer, from the first sign of it over lost
 // connections to its Exit. How it enters is in greet.go.
 
-// candidate makes a peer of a node that we have not heard of, and dials it;
-// mu is held. It returns nil if there are too many.
-func (pr *presence) candidate(id UUID, at place, key [32]byte, from origin) *peer {
-	if from != fromUser && (len(pr.peers) >= maxPeers || !pr.sources.take(at.addr.Addr(), time.Now())) {
+// candidate makes a peer of a node that we have not heard of, at the expense of
+// the address that tells of it, and dials it; mu is held. It returns nil if
+// there are too many.
+func (pr *presence) candidate(id UUID, at place, key [32]byte, from origin, source netip.Addr) *peer {
+	if from != fromUser && (len(pr.peers) >= maxPeers || !pr.sources.take(source, time.Now())) {
 		pr.node.refused.Add(1)
 		if pr.gossip != nil {
 			pr.gossip.Lost(hexID(id)) // and told again
@@ -56,7 +58,8 @@ func (pr *presence) remove(p *peer, why string) {
 	pr.forget(p)
 	// Not before: most calls look at the tables without mu, and who has seen
 	// the Exit must not find the peer there.
-	if pr.node.inbox.exit(&p.src, p.event(Exit)) {
+	pr.node.inbox.exit(&p.src, p.event(Exit))
+	if p.entered {
 		pr.node.exited.Add(1)
 	}
 	if pr.gossip != nil {
@@ -192,6 +195,9 @@ func (pr *presence) disconnected(p *peer) {
 		// When a process ends both connections do, one a little earlier.
 		p.wait(breakTimeout)
 	}
+	for p.heldBack() && p.wait(breakTimeout) {
+		// What it has said is delivered first.
+	}
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
 	switch {
@@ -265,7 +271,7 @@ func (pr *presence) inboundEnded(in *inbound, err error) {
 // isNetwork tells errors of the connection from those of what came over it.
 func isNetwork(err error) bool {
 	var op *net.OpError
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.As(err, &op)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) || errors.As(err, &op)
 }
 
 // require adds a peer that the user named.
@@ -285,7 +291,7 @@ func (pr *presence) require(id UUID, endpoint string, key [32]byte) error {
 	case pr.byEndpoint[at.endpoint] != nil:
 		return rule.Invalid("endpoint", endpoint, "is that of another peer")
 	}
-	pr.candidate(id, at, key, fromUser)
+	pr.candidate(id, at, key, fromUser, at.addr.Addr())
 	return nil
 }
 

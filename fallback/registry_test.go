@@ -76,7 +76,7 @@ func TestNothingOfAPeerBehindItsExit(t *testing.T) {
 		id := UUID{1, byte(i >> 8), byte(i)}
 		pr.mu.Lock()
 		p := pr.add(id, at, [32]byte{}, fromUser)
-		if !pr.enter(p, nil, &zre.Hello{Name: "peer", Groups: []string{"G"}}) {
+		if !pr.enter(p, unread(pr), &zre.Hello{Name: "peer", Groups: []string{"G"}}) {
 			t.Fatal("the peer could not enter")
 		}
 		pr.mu.Unlock()

@@ -27,7 +27,7 @@ type sender struct {
 	seq      uint16 // of the last message; 1 is kept for HELLO
 	queued   uint64 // messages of the application, ever
 	written  uint64 // of those, how many a connection has taken
-	bytes    uint64 // of the application's frames, ever
+	bytes    uint64 // in the frames of those that were taken
 	conn     *link
 	writing  bool      // somebody is in a write
 	draining bool      // a goroutine writes, or will
@@ -35,6 +35,7 @@ type sender struct {
 	stalled  time.Time // since when the connection or the queue has not moved; zero: it moves
 	backlog  int       // of the kernel, when it was last asked while stalled
 	closed   bool
+	ending   bool // nothing of the application is taken any more
 
 	wrap wrap // how the peer counts; may hold messages back
 
@@ -57,10 +58,10 @@ func newSender(limit int, p *pace) *sender {
 // false if the peer has gone.
 func (s *sender) send(kind zre.Kind, group string, frames [][]byte) bool {
 	s.mu.Lock()
-	for s.full() && !s.closed {
+	for s.full() && !s.refuses() {
 		s.wait()
 	}
-	if s.closed {
+	if s.refuses() {
 		s.mu.Unlock()
 		return false
 	}
@@ -81,9 +82,9 @@ func (s *sender) send(kind zre.Kind, group string, frames [][]byte) bool {
 // referred the frames are in use until await returns for the ticket.
 func (s *sender) offer(kind zre.Kind, group string, frames [][]byte) (ticket uint64, referred, ok bool) {
 	s.mu.Lock()
-	if s.closed || s.full() {
-		ok = s.closed // nobody waits for a peer that has gone
-		s.stall()     // its time runs from now, not from when the caller comes to wait for it
+	if s.refuses() || s.full() {
+		ok = s.refuses() // nobody waits for a peer that has gone
+		s.stall()        // its time runs from now, not from when the caller comes to wait for it
 		s.mu.Unlock()
 		return 0, false, ok
 	}
@@ -91,6 +92,10 @@ func (s *sender) offer(kind zre.Kind, group string, frames [][]byte) (ticket uin
 	s.kick()
 	return ticket, referred, true
 }
+
+// refuses tells whether it is too late for messages of the application; mu is
+// held.
+func (s *sender) refuses() bool { return s.closed || s.ending }
 
 // push appends a message with the next sequence number; mu is held.
 func (s *sender) push(kind zre.Kind, group string, frames [][]byte) (ticket uint64, referred bool) {
@@ -102,9 +107,9 @@ func (s *sender) push(kind zre.Kind, group string, frames [][]byte) (ticket uint
 	tail := s.tail()
 	tail.reserve(encoded)
 	referred = tail.message(kind, seq, group, frames)
+	tail.bytes += size
 	s.queued++
 	s.framed++
-	s.bytes += uint64(size)
 	return s.queued, referred
 }
 
@@ -142,9 +147,7 @@ func (s *sender) excuse(late time.Duration) {
 }
 
 func (s *sender) wait() {
-	if s.waiting == 0 {
-		s.stall()
-	}
+	s.stall()
 	s.waiting++
 	s.changed.Wait()
 	s.waiting--
@@ -176,17 +179,22 @@ func (s *sender) simple(kind zre.Kind) {
 
 // ping asks the peer for a sign of life.
 func (s *sender) ping() {
-	s.mu.Lock()
-	s.wrap.pings++
-	s.pingAt = s.framed + 1
-	s.mu.Unlock()
-	s.simple(zre.KindPing)
+	s.control(zre.HeaderSize, func(dst []byte, seq uint16) []byte {
+		s.wrap.pings++ // of those that there is no room for no answer comes
+		s.pingAt = s.framed + 1
+		return zre.AppendSimple(dst, zre.KindPing, seq)
+	})
 }
 
 // pong takes note of an answer. Answers come in order, so with as many of
 // them as there were PINGs all before the last PING has arrived.
 func (s *sender) pong() {
 	s.mu.Lock()
+	if s.answersQuestion() {
+		s.decide(wrapShort)
+		s.kick()
+		return
+	}
 	s.wrap.pongs++
 	if s.wrap.pongs >= s.wrap.pings {
 		s.safe = s.pingAt
@@ -201,25 +209,28 @@ func (s *sender) pong() {
 func (s *sender) intact() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.lost && s.wrote == s.safe
+	return !s.lost && !s.writing && s.wrote == s.safe
 }
 
 // waits returns the bytes that wait; mu is held.
 func (s *sender) waits() int { return s.queue.size() + s.wrap.later.size() }
 
 // full tells whether messages of the application must wait; mu is held.
-func (s *sender) full() bool { return s.exceeds(s.limit, unreachedLimit, maxHeld) }
+func (s *sender) full() bool { return s.exceeds(s.waits(), s.limit, unreachedLimit, maxHeld) }
 
-// overfull tells whether there is no room even for the protocol; mu is held.
-func (s *sender) overfull() bool { return s.exceeds(2*s.limit, unreachedControl, 2*maxHeld) }
+// overfull tells whether there is no room even for the protocol, of whose
+// messages alone so much waits; mu is held.
+func (s *sender) overfull() bool {
+	return s.exceeds(s.queue.own+s.wrap.later.own, 2*s.limit, unreachedControl, 2*maxHeld)
+}
 
 // exceeds tells whether more waits than may. What is held back must stay
 // shorter than a round of sequence numbers.
-func (s *sender) exceeds(limit, unreached, held int) bool {
+func (s *sender) exceeds(waits, limit, unreached, held int) bool {
 	if s.unreached() {
 		limit = min(limit, unreached)
 	}
-	return s.waits() >= limit || s.wrap.later.frames >= held
+	return waits >= limit || s.wrap.later.frames >= held
 }
 
 // tail is where the next message goes; mu is held.
@@ -285,6 +296,15 @@ func (s *sender) close() (dropped uint64) {
 // there is a connection.
 func (s *sender) flush(d time.Duration) {
 	s.within(d, func() bool { return s.conn == nil || !s.writing && s.waits() == 0 })
+}
+
+// end refuses messages of the application from now on, also those that wait for
+// room: what comes behind the last PING would be lost and nobody hear of it.
+func (s *sender) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ending = true
+	s.changed.Broadcast()
 }
 
 // settle waits until the peer has shown that all has arrived which was sent,

@@ -36,7 +36,7 @@ func newTicking(t *testing.T) *ticking {
 		t.Fatal(err)
 	}
 	pr := newPresence(n, n.UUID(), nil)
-	pr.dials = make(chan struct{}) // nothing is ever dialled
+	dialsNobody(pr)
 	n.pr.Store(pr)
 	k := &ticking{t: t, pr: pr}
 	pr.mu.Lock()

@@ -196,8 +196,12 @@ func (u *unfinished) judge() {
 		return
 	}
 	u.judged = time.Now()
-	for in := range u.pr.inbounds {
-		there, waits := in.part.there.Load(), u.waiting[in] != nil
+	for _, p := range u.pr.peers {
+		in := p.in
+		if in == nil {
+			continue
+		}
+		there, waits := in.part.there.Load(), p.heldBack()
 		got := there - in.part.mark
 		watched := since < 2*turnTime && in.part.mark > 0 && !in.part.waited && !waits
 		if watched && got >= 0 && got < leastProgress {

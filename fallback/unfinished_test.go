@@ -79,8 +79,10 @@ func unfinishedCrowd(t *testing.T, n int) (un *unfinished, crowd []*inbound) {
 	pr := newPresence(node, node.UUID(), nil)
 	for i := range n {
 		near, _ := net.Pipe()
-		in := &inbound{pr: pr, conn: &line{Conn: near}, peer: &peer{pr: pr, done: make(chan struct{}), born: time.Now().Add(time.Duration(i))}}
-		pr.inbounds[in] = struct{}{}
+		p := &peer{pr: pr, done: make(chan struct{}), born: time.Now().Add(time.Duration(i))}
+		in := &inbound{pr: pr, conn: &line{Conn: near}, peer: p}
+		p.in = in
+		pr.peers[UUID{byte(i)}] = p
 		crowd = append(crowd, in)
 	}
 	return &pr.unfinished, crowd
@@ -225,5 +227,32 @@ func TestStrangersGiveBack(t *testing.T) {
 		eventually(t, "it holds memory", func() bool { return pr.strangers.Load() >= maxHello-1 })
 		c.Close()
 		eventually(t, "none is held", func() bool { return pr.strangers.Load() == 0 })
+	}
+}
+
+// A message is not given up because this node's own application does not make
+// room for what came before.
+func TestUnfinishedBehindOurselves(t *testing.T) {
+	port := testport.Next()
+	cfg := testConfig("receiver", port)
+	cfg.InboxLimit = 1 << 20
+	receiver := startNode(t, cfg)
+	for i := range 2 {
+		n := startNode(t, testConfig(fmt.Sprint("sender", i), port))
+		for expect(t, n, Enter).Peer != receiver.UUID() {
+		}
+		go func() {
+			for n.Whisper(receiver.UUID(), []byte("a small one"), make([]byte, 3<<20)) == nil {
+			}
+		}()
+	}
+	for range 4 {
+		expect(t, receiver, Whisper)
+	}
+	time.Sleep(3 * turnTime) // the application is busy
+	for range 10 {
+		if ev := expect(t, receiver, Whisper, Exit); ev.Kind == Exit {
+			t.Fatalf("a peer was removed that had to wait: %+v", receiver.Stats())
+		}
 	}
 }

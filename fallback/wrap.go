@@ -120,14 +120,16 @@ const (
 	foreignVersion = 3
 )
 
-// answered looks at the count of answers while the question is open; mu is held.
+// answersQuestion tells whether an answer that comes is that to the question:
+// all PINGs that were sent have theirs, and those behind it were not sent yet;
+// mu is held.
+func (s *sender) answersQuestion() bool { return s.wrap.held && s.wrap.pongs == s.wrap.asked }
+
+// answered gives the question its time when all before it was answered; mu is
+// held.
 func (s *sender) answered() {
 	w := &s.wrap
-	switch {
-	case !w.held || w.pongs < w.asked:
-	case w.pongs > w.asked:
-		s.decide(wrapShort)
-	case w.timer == nil:
+	if s.answersQuestion() && w.timer == nil {
 		w.timer = time.AfterFunc(grace, func() {
 			s.mu.Lock()
 			if w.beacons {

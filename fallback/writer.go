@@ -68,6 +68,7 @@ func (s *sender) take() (*link, batch) {
 func (s *sender) done(out *batch, ok bool) {
 	if ok {
 		s.written += uint64(out.messages)
+		s.bytes += uint64(out.bytes)
 		s.wrote += uint64(out.frames)
 		s.stalled = time.Time{}
 	} else {

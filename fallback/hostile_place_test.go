@@ -1,0 +1,178 @@
+//go:build linux
+
+package fallback
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gozyre/zyre/fallback/internal/beacon"
+	"github.com/gozyre/zyre/fallback/internal/zre"
+	"github.com/gozyre/zyre/internal/hostile"
+	"github.com/gozyre/zyre/internal/testport"
+)
+
+// A stranger from another address who wants the place of a node: its UUID, its
+// endpoint, its connection or its share.
+
+const strangersAddr = "127.6.6.6"
+
+// greets is what a node says first that says it is at a port of loopback.
+func greets(id UUID, port uint16) []byte {
+	return slices.Concat(hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(id)),
+		hostile.Frame(0, hostile.HelloAt(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)).Bytes(1)))
+}
+
+// callFrom opens a connection from an address and says something.
+func callFrom(t *testing.T, pr *presence, addr string, what []byte) *wire {
+	w := newWire(&net.TCPAddr{IP: net.ParseIP(addr), Port: 5000})
+	t.Cleanup(w.end)
+	pr.accept(w)
+	w.say(what)
+	synctest.Wait()
+	return w
+}
+
+// A stranger says that he is where a node is to come, and goes on talking. He
+// can connect from elsewhere alone, and so has to go when it comes.
+func TestEndpointTakenBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node, pr := withoutNetwork(t)
+		defer node.Close()
+		bad := callFrom(t, pr, strangersAddr, greets(UUID{6}, 3000))
+		time.Sleep(2 * helloInterval)
+		bad.say(hostile.Frame(0, hostile.Plain(byte(zre.KindPing), 2)))
+		callFrom(t, pr, "127.0.0.1", greets(UUID{1}, 3000))
+		if _, ok := node.Peer(UUID{1}); !ok {
+			t.Errorf("who comes from there is refused: %+v", node.Stats())
+		}
+		if _, ok := node.Peer(UUID{6}); ok {
+			t.Error("the stranger is still there")
+		}
+	})
+}
+
+// The connection of a peer has just broken, ours to it is up: a stranger from
+// elsewhere can neither take its place nor have it removed.
+func TestPlaceThatIsFreeForAMoment(t *testing.T) {
+	said := slices.Concat(hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(UUID{1})))
+	for name, more := range map[string][]byte{
+		"HELLO":           hostile.Frame(0, hostile.HelloAt(netip.MustParseAddrPort(strangersAddr+":3000")).Bytes(1)),
+		"any message":     hostile.Frame(0, hostile.Plain(byte(zre.KindPing), 9)),
+		"the next number": slices.Concat(hostile.Frame(hostile.More, hostile.Plain(hostile.KindWhisper, 3)), hostile.Frame(0, []byte("forged"))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				node, pr := withoutNetwork(t)
+				defer node.Close()
+				c := &caller{pr, UUID{1}}
+				w := c.call("word")
+				pr.mu.Lock()
+				p := pr.peers[c.id]
+				p.dialled, p.greeted = true, true
+				pr.mu.Unlock()
+				time.Sleep(2 * helloInterval)
+				w.end()
+				synctest.Wait()
+				callFrom(t, pr, strangersAddr, slices.Concat(said, more))
+				time.Sleep(verifyTimeout / 2)
+				p.touch() // it shows that it is there, on its next connection
+				time.Sleep(2 * verifyTimeout)
+				for _, want := range []Kind{Enter, Whisper} {
+					if ev := expect(t, node, want); ev.Kind == Whisper && string(ev.Msg[0]) != "word" {
+						t.Errorf("the message is %q", ev.Msg)
+					}
+				}
+				if n, _ := node.inbox.size(); n != 0 {
+					t.Errorf("%d events more", n)
+				}
+			})
+		})
+	}
+}
+
+// A peer that has moved says something from its new address: nobody answers at
+// the old one, and so it gets a HELLO.
+func TestPeerThatHasMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node, pr := withoutNetwork(t)
+		defer node.Close()
+		c := &caller{pr, UUID{1}}
+		w := c.call("word")
+		pr.mu.Lock()
+		pr.peers[c.id].dialled, pr.peers[c.id].greeted = true, true
+		pr.mu.Unlock()
+		time.Sleep(2 * helloInterval)
+		w.end()
+		synctest.Wait()
+		callFrom(t, pr, strangersAddr, slices.Concat(hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(c.id)),
+			hostile.Frame(0, hostile.Plain(byte(zre.KindPing), 9))))
+		expect(t, node, Exit)
+		pr.mu.Lock()
+		defer pr.mu.Unlock()
+		if p := pr.peers[c.id]; p == nil || p.greeted {
+			t.Error("it is not dialled with a HELLO")
+		}
+	})
+}
+
+// What one address may announce is not used up by another.
+func TestAllowanceIsOfWhoAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node, pr := withoutNetwork(t)
+		defer node.Close()
+		for i := range uint16(sourceBurst) {
+			callFrom(t, pr, strangersAddr, greets(UUID{6, byte(i >> 8), byte(i)}, 3000+i))
+		}
+		callFrom(t, pr, "127.0.0.1", greets(UUID{1}, 2999))
+		if _, ok := node.Peer(UUID{1}); !ok {
+			t.Errorf("the first node of an address is refused: %+v", node.Stats())
+		}
+	})
+}
+
+// Addresses that take a connection and then say nothing do not keep a node from
+// dialling one that has said HELLO.
+func TestDialledAheadOfTheSilent(t *testing.T) {
+	n := startNode(t, testConfig("node", testport.Next()))
+	pr := n.pr.Load()
+	for range maxDials {
+		pr.dials <- struct{}{} // as dials do that nobody answers
+	}
+	honest := startNode(t, testConfig("honest", testport.Next()))
+	if err := honest.RequirePeer(n.UUID(), pr.bound, ""); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, n, Enter)
+	expect(t, honest, Enter)
+}
+
+// A goodbye is forged for a peer that is slow to take what it is sent: before
+// that it cannot show that it is there.
+func TestGoodbyeOfABusyPeer(t *testing.T) {
+	cfg := slowConfig("node", testport.Next())
+	cfg.SendTimeout = time.Hour
+	n := startNode(t, cfg)
+	scene := sceneOf(n)
+	t.Cleanup(scene.Close)
+	peer, err := scene.EnterWith(hostile.Deaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	enter := expect(t, n, Enter)
+	go func() {
+		for n.Whisper(peer.ID, make([]byte, 10<<10)) == nil {
+		}
+	}()
+	p := n.pr.Load().entered.all()[peer.ID]
+	eventually(t, "it takes nothing", func() bool { return !p.out.stuckSince().IsZero() })
+	begun := time.Now()
+	n.pr.Load().sighted(beacon.Sighting{Beacon: zre.Beacon{UUID: peer.ID}, From: netip.MustParseAddrPort(enter.Addr[len("tcp://"):])})
+	if expect(t, n, Exit); time.Since(begun) < verifyTimeout+busyTimeout/2 {
+		t.Errorf("removed %v after the goodbye", time.Since(begun))
+	}
+}

@@ -60,8 +60,25 @@ func TestHostile(t *testing.T) {
 }
 
 // suffer lets attacks loose on the victim, all at once, and returns what they
-// cost it.
+// cost it. What is too much memory must be so twice: on a machine that is busy
+// with other things for a moment the collector comes late.
 func (v *victim) suffer(t *testing.T, attacks []hostile.Attack) cost {
+	c := v.sufferOnce(t, attacks)
+	if c.tooMuch() {
+		t.Logf("%v; once more", c)
+		c = v.sufferOnce(t, attacks)
+	}
+	if c.tooMuch() {
+		t.Errorf("needs %.0f MiB meanwhile", mebibytes(c.peak))
+	}
+	return c
+}
+
+// tooMuch tells whether an attack takes more memory than it may. With the race
+// detector it is not known: that one takes most.
+func (c cost) tooMuch() bool { return !raceEnabled && c.peak > hostile.Memory }
+
+func (v *victim) sufferOnce(t *testing.T, attacks []hostile.Attack) cost {
 	v.resetPeak(t)
 	var scenes []*hostile.Scene
 	var running sync.WaitGroup
@@ -80,11 +97,6 @@ func (v *victim) suffer(t *testing.T, attacks []hostile.Attack) cost {
 		s.Close()
 	}
 	c := v.settle(t)
-	for _, a := range attacks {
-		if !raceEnabled && c.peak > hostile.Memory {
-			t.Errorf("%s: needs %.0f MiB meanwhile", a.Name, mebibytes(c.peak))
-		}
-	}
 	v.fence(t)
 	v.blameless(t)
 	if raceEnabled {

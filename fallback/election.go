@@ -111,7 +111,7 @@ func (pr *presence) vote(to []*peer, but *peer, kind zre.Kind, group string, id 
 			return zre.AppendVote(dst, kind, seq, group, text)
 		})
 		if !ok {
-			pr.remove(p, "it takes nothing")
+			pr.giveUp(p)
 		}
 	}
 }

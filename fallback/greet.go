@@ -136,9 +136,12 @@ func (pr *presence) tryGreet(in *inbound, h *zre.Hello, at place) (p, rival *pee
 	return nil, nil, 0, errGroups
 }
 
-// claims tells whether a peer says that it is where it does not come from, which
-// then is no more than its word; the presence's lock is held.
-func (p *peer) claims() bool { return p.entered && p.from != p.host() }
+// claims tells whether a peer says that it is where it does not come from, and
+// this is no more than its word: with CURVE a listener proves its key; the
+// presence's lock is held.
+func (p *peer) claims() bool {
+	return p.entered && p.from != p.host() && (p.pr.cfg.Keys == nil || !p.dialled)
+}
 
 // rename gives a candidate the UUID that who listens there says it has; mu is
 // held. The one that we knew was that of a process before it, or hearsay. A

@@ -28,16 +28,17 @@ func (pr *presence) addMember(p *peer, name string) bool {
 	if _, ok := p.groups[name]; ok {
 		return true
 	}
-	if len(p.groups) >= maxGroups {
+	if len(p.groups) >= maxGroups || pr.memberships >= maxMemberships && len(p.groups) >= groupShare {
 		return false
 	}
 	g := pr.groups.m[name]
 	if g == nil {
 		g = &group{name: name, members: map[*peer]struct{}{}}
+		pr.groups.set(name, g)
 	}
 	g.members[p] = struct{}{}
 	g.changed()
-	pr.groups.set(name, g)
+	pr.memberships++
 	if p.groups == nil {
 		p.groups = map[string]*group{}
 	}
@@ -54,6 +55,7 @@ func (pr *presence) dropMember(p *peer, name string) {
 	}
 	delete(p.groups, name)
 	delete(g.members, p)
+	pr.memberships--
 	g.changed()
 	if len(g.members) == 0 {
 		pr.groups.drop(name)
@@ -80,7 +82,7 @@ func (pr *presence) setMembership(kind zre.Kind, name string) {
 			return zre.AppendMember(dst, kind, seq, name, status)
 		})
 		if !ok {
-			pr.remove(p, "it takes nothing")
+			pr.giveUp(p)
 		}
 	}
 	// libzyre waits for another to join; a candidate that comes last would
@@ -93,7 +95,7 @@ func (pr *presence) setMembership(kind zre.Kind, name string) {
 // shout sends a message to all peers in a group: first to those that have
 // room, so that a slow one keeps nobody waiting but the caller.
 func (pr *presence) shout(name string, frames [][]byte) {
-	g := pr.groups.all()[name]
+	g := pr.groups.get(name)
 	if g == nil {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gozyre/zyre/fallback/internal/beacon"
 	"github.com/gozyre/zyre/fallback/internal/zre"
 	"github.com/gozyre/zyre/internal/hostile"
+	"github.com/gozyre/zyre/internal/key"
 	"github.com/gozyre/zyre/internal/testport"
 )
 
@@ -140,8 +141,9 @@ func TestAllowanceIsOfWhoAsks(t *testing.T) {
 func TestDialledAheadOfTheSilent(t *testing.T) {
 	n := startNode(t, testConfig("node", testport.Next()))
 	pr := n.pr.Load()
-	for range maxDials {
-		pr.dials <- struct{}{} // as dials do that nobody answers
+	for range maxDials { // as dials do that nobody answers, also some to who has said HELLO
+		pr.dials <- struct{}{}
+		pr.callbacks <- struct{}{}
 	}
 	honest := startNode(t, testConfig("honest", testport.Next()))
 	if err := honest.RequirePeer(n.UUID(), pr.bound, ""); err != nil {
@@ -149,6 +151,45 @@ func TestDialledAheadOfTheSilent(t *testing.T) {
 	}
 	expect(t, n, Enter)
 	expect(t, honest, Enter)
+}
+
+// However many nodes beacons tell of, there is room for one that says HELLO.
+func TestRoomBesideHearsay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node, pr := withoutNetwork(t)
+		defer node.Close()
+		for i := range uint16(2 * maxCandidates) {
+			pr.sighted(beacon.Sighting{
+				Beacon: zre.Beacon{UUID: UUID{9, byte(i >> 8), byte(i)}, Port: 2000 + i},
+				From:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 6, 6, byte(i)}), 5670),
+			})
+		}
+		callFrom(t, pr, "127.0.0.1", greets(UUID{1}, 2999))
+		if _, ok := node.Peer(UUID{1}); !ok {
+			t.Errorf("who says HELLO is refused: %+v", node.Stats())
+		}
+		pr.mu.Lock()
+		defer pr.mu.Unlock()
+		if n := len(pr.peers); n != maxCandidates+1 {
+			t.Errorf("%d peers with those that nobody has heard of", n)
+		}
+	})
+}
+
+// With CURVE a peer is where its key was proved, wherever it connects from.
+func TestClaimThatIsProved(t *testing.T) {
+	_, pr := withoutNetwork(t)
+	p := &peer{pr: pr, entered: true, dialled: true, from: netip.MustParseAddr(strangersAddr), at: tcpPlace(netip.MustParseAddrPort("127.0.0.1:3000"))}
+	if !p.claims() {
+		t.Error("without CURVE whoever listens there may be another")
+	}
+	pr.cfg.Keys = &key.Pair{}
+	if p.claims() {
+		t.Error("it has proved its key there")
+	}
+	if p.dialled = false; !p.claims() {
+		t.Error("there is no connection on which it has proved anything")
+	}
 }
 
 // A goodbye is forged for a peer that is slow to take what it is sent: before

@@ -48,7 +48,7 @@ type source struct {
 	blocked bool // its reader waits for room
 	awaited bool // its last events found a Recv that waited
 
-	later []Event // of the node itself about it, until it has entered
+	later []Event // of the node itself about it, until it has entered; the last of each group
 }
 
 func newInbox(limit int) *inbox {
@@ -64,13 +64,26 @@ func newInbox(limit int) *inbox {
 func (b *inbox) put(s *source, events []Event, bytes int) ([]Event, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.awaitRoom(s)
+	b.stopReading()
+	return b.fill(s, events, bytes)
+}
+
+// holdBack waits for room, for the events that a peer causes and that are not
+// about it, which are posted.
+func (b *inbox) holdBack(s *source) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.awaitRoom(s)
+}
+
+// awaitRoom is called with mu held.
+func (b *inbox) awaitRoom(s *source) {
 	for b.bytes+b.taken >= b.limit && !b.closed && !s.exited {
 		s.blocked = true
 		b.room.Wait()
 		s.blocked = false
 	}
-	b.stopReading()
-	return b.fill(s, events, bytes)
 }
 
 // putNow is put for the application that reads the connection itself, and
@@ -181,7 +194,7 @@ func (b *inbox) post(about *source, ev Event) {
 	switch {
 	case b.closed || about != nil && about.exited:
 	case about != nil && !about.entered:
-		about.later = append(about.later, ev)
+		about.later = append(slices.DeleteFunc(about.later, func(old Event) bool { return old.Group == ev.Group }), ev)
 	default:
 		b.add(ev)
 	}
@@ -222,6 +235,7 @@ func (b *inbox) signal() {
 func (b *inbox) get(ctx context.Context) (ev Event, err error) {
 	for {
 		if err := ctx.Err(); err != nil {
+			b.signal() // if this one was woken another must be
 			return Event{}, err
 		}
 		if b.pop(&ev) {

@@ -3,6 +3,7 @@ package fallback
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gozyre/zyre/fallback/internal/zre"
@@ -47,6 +48,31 @@ func TestTwoEventsForTwo(t *testing.T) {
 			}
 		}
 		b.close()
+	}
+}
+
+// A Recv that is woken and gives up at that moment leaves the event to another.
+func TestWakeUpOfOneThatGivesUp(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			b := newInbox(1 << 20)
+			recv := func() (errs chan error, cancel context.CancelFunc) {
+				ctx, cancel := context.WithCancel(context.Background())
+				errs = make(chan error, 1)
+				go func() { _, err := b.get(ctx); errs <- err }()
+				synctest.Wait()
+				return errs, cancel
+			}
+			first, giveUp := recv()
+			second, end := recv()
+			b.post(nil, Event{Kind: Stop})
+			giveUp()
+			synctest.Wait()
+			if len(first) == 1 && <-first != nil && len(second) == 0 {
+				t.Error("one has given up, and the other one sleeps beside the event")
+			}
+			end()
+		})
 	}
 }
 

@@ -8,22 +8,25 @@ import (
 // What a stranger can make a node spend. A connection that breaks a limit is
 // closed; it is counted in Stats.Refused and logged.
 const (
-	maxPeers      = 2048 // with those that have not entered
-	maxHalfOpen   = 512  // connections that have not said HELLO; the oldest goes first
-	maxDials      = 64   // at a time
-	maxHello      = 1 << 20
-	maxStrangers  = 2 << 20                 // bytes of HELLOs that are not whole, of all together
-	strangerShare = 8 << 10                 // that each has in any case
-	strangerAhead = 16 << 10                // allocated before they come
-	maxGroups     = 4096                    // of one peer
-	maxForeign    = 16                      // messages of another protocol version on one connection
-	minPort       = 1024                    // a stranger's word never makes a node connect below
-	helloTimeout  = 10 * time.Second        // from connect to HELLO
-	verifyTimeout = 1500 * time.Millisecond // for a peer to show that it lives: unasked it does so each second
-	busyTimeout   = 3 * time.Second         // more, if it is slow to take what comes before the question
-	breakTimeout  = 50 * time.Millisecond   // between the ends of both connections of a process that ended
-	helloInterval = time.Second             // between two HELLOs of one peer
-	lingerTimeout = time.Second             // for what was sent, at Stop
+	maxPeers       = 2048 // that have entered
+	maxCandidates  = 1024 // that have not
+	maxHalfOpen    = 512  // connections that have not said HELLO; the oldest goes first
+	maxDials       = 64   // at a time
+	maxHello       = 1 << 20
+	maxStrangers   = 2 << 20                 // bytes of HELLOs that are not whole, of all together
+	strangerShare  = 8 << 10                 // that each has in any case
+	strangerAhead  = 16 << 10                // allocated before they come
+	maxGroups      = 4096                    // of one peer
+	maxMemberships = 1 << 19                 // of all peers together, and each has
+	groupShare     = 64                      // in any case
+	maxForeign     = 16                      // messages of another protocol version on one connection
+	minPort        = 1024                    // a stranger's word never makes a node connect below
+	helloTimeout   = 10 * time.Second        // from connect to HELLO
+	verifyTimeout  = 1500 * time.Millisecond // for a peer to show that it lives: unasked it does so each second
+	busyTimeout    = 3 * time.Second         // more, if it is slow to take what comes before the question
+	breakTimeout   = 50 * time.Millisecond   // between the ends of both connections of a process that ended
+	helloInterval  = time.Second             // between two HELLOs of one peer
+	lingerTimeout  = time.Second             // for what was sent, at Stop
 
 	// New peers that an address may announce: so many at once, then so many
 	// a second. A beacon is easily forged, and each makes the node connect.

@@ -213,6 +213,7 @@ func (in *inbound) protocol(p *peer, m zre.Message) error {
 	case zre.KindPingOK:
 		p.out.pong()
 	case zre.KindGoodbye:
+		in.deliver()
 		return in.pr.goodbye(p)
 	case zre.KindJoin, zre.KindLeave:
 		kind, group := Join, string(m.Group)
@@ -242,6 +243,7 @@ func (in *inbound) tellLeader(ev *Event) {
 		return
 	}
 	in.deliver()
+	in.pr.node.inbox.holdBack(&in.peer.src)
 	in.pr.mu.Lock()
 	defer in.pr.mu.Unlock()
 	if e := in.pr.votes(ev.Group); e != nil && !e.running() && e.leader == ev.Peer {

@@ -2,8 +2,12 @@ package fallback
 
 import (
 	"errors"
+	"slices"
 	"testing"
+	"testing/synctest"
 
+	"github.com/gozyre/zyre/fallback/internal/zre"
+	"github.com/gozyre/zyre/internal/hostile"
 	"github.com/gozyre/zyre/internal/testport"
 )
 
@@ -37,4 +41,24 @@ func TestMessageLimit(t *testing.T) {
 			t.Fatalf("frames of %d bytes arrived, where %d is the limit", sizes, limit)
 		}
 	}
+}
+
+// What comes in one read with a GOODBYE, ahead of it, is delivered.
+func TestMessageAheadOfGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node, pr := withoutNetwork(t)
+		defer node.Close()
+		c := &caller{pr, UUID{1}}
+		w := c.call("first")
+		defer w.end()
+		w.say(slices.Concat(
+			hostile.Frame(hostile.More, hostile.Plain(hostile.KindWhisper, 3)), hostile.Frame(0, []byte("last words")),
+			hostile.Frame(0, hostile.Plain(byte(zre.KindGoodbye), 4))))
+		synctest.Wait()
+		for _, want := range []Kind{Enter, Whisper, Whisper, Exit} {
+			if ev, err := node.Recv(t.Context()); err != nil || ev.Kind != want {
+				t.Fatalf("event of kind %d, %v, not %d", ev.Kind, err, want)
+			}
+		}
+	})
 }

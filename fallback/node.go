@@ -189,7 +189,7 @@ func (n *Node) Whisper(to UUID, frames ...[]byte) error {
 	if err != nil {
 		return err
 	}
-	p := pr.entered.all()[to]
+	p := pr.entered.get(to)
 	if p == nil || !p.out.send(zre.KindWhisper, "", frames) {
 		return n.gone(to)
 	}
@@ -211,8 +211,11 @@ func (n *Node) Shout(group string, frames ...[]byte) error {
 		return err
 	}
 	pr.shout(group, frames)
-	if n.pr.Load() != pr {
-		_, err = n.started() // some may not have got it
+	if n.pr.Load() == pr {
+		return nil
+	}
+	if _, err = n.started(); err == nil {
+		err = ErrNotStarted // it was stopped meanwhile, and some may not have got it
 	}
 	return err
 }
@@ -253,10 +256,12 @@ func (n *Node) GossipUnpublish(id UUID) error {
 	if err != nil {
 		return err
 	}
-	if pr.gossip == nil {
-		return rule.Invalid("node", pr.node.Name(), "has no gossip")
+	if !n.cfg.gossips() {
+		return rule.Invalid("node", n.Name(), "has no gossip")
 	}
-	pr.gossip.Unpublish(hexID(id))
+	if !pr.unpublish(id) {
+		return ErrNotStarted // it is being stopped
+	}
 	return nil
 }
 
@@ -294,7 +299,7 @@ func (n *Node) GroupPeers(name string) []UUID {
 	if pr == nil {
 		return nil
 	}
-	g := pr.groups.all()[name]
+	g := pr.groups.get(name)
 	if g == nil {
 		return nil
 	}

@@ -56,6 +56,7 @@ type peer struct {
 	// State.
 	entered   bool
 	gone      bool
+	givenUp   bool   // it will be gone in a moment
 	interrupt func() // ends the dial or the connection that goes on
 	greeted   bool   // our HELLO was given to a connection: it hears of our groups from now on
 	status    uint8

@@ -50,28 +50,29 @@ type presence struct {
 
 	port uint16 // of the listener, with TCP
 
-	mu         sync.Mutex
-	closing    bool
-	beacon     *beacon.Announcer // nil: none
-	gossip     *gossip.Gossip    // nil: none
-	links      []netif.Link
-	listener   net.Listener
-	bound      string             // its endpoint
-	published  string             // what the gossip was told
-	peers      map[UUID]*peer     // all, candidates too
-	byEndpoint map[string]*peer   // the same by where they are dialled
-	entered    table[UUID, *peer] // those that the application knows
-	groups     table[string, *group]
-	own        []string // groups of this node
-	status     uint8    // counts its joins and leaves
-	elections  map[string]*election
-	halfOpen   *list.List
-	waiting    map[*inbound]*list.Element // its elements
-	inbounds   map[*inbound]struct{}      // all connections that were accepted
-	accepted   uint64                     // how many, ever
-	sources    allowance
-	hearsay    dialPace // to those that beacons and gossip tell of
-	callers    dialPace // to those that have said HELLO
+	mu          sync.Mutex
+	closing     bool
+	beacon      *beacon.Announcer // nil: none
+	gossip      *gossip.Gossip    // nil: none
+	links       []netif.Link
+	listener    net.Listener
+	bound       string             // its endpoint
+	published   string             // what the gossip was told
+	peers       map[UUID]*peer     // all, candidates too
+	byEndpoint  map[string]*peer   // the same by where they are dialled
+	entered     table[UUID, *peer] // those that the application knows
+	groups      table[string, *group]
+	memberships int      // of all peers
+	own         []string // groups of this node
+	status      uint8    // counts its joins and leaves
+	elections   map[string]*election
+	halfOpen    *list.List
+	waiting     map[*inbound]*list.Element // its elements
+	inbounds    map[*inbound]struct{}      // all connections that were accepted
+	accepted    uint64                     // how many, ever
+	sources     allowance
+	hearsay     dialPace // to those that beacons and gossip tell of
+	callers     dialPace // to those that have said HELLO
 }
 
 // ownProperty is the name of the property by which nodes of this package
@@ -87,7 +88,7 @@ func newPresence(n *Node, id UUID, own []string) *presence {
 		identity:   append([]byte{1}, id[:]...),
 		headers:    n.cfg.Headers,
 		dials:      make(chan struct{}, maxDials),
-		callbacks:  make(chan struct{}, maxDials),
+		callbacks:  make(chan struct{}, maxPeers), // no more than there can be
 		peers:      map[UUID]*peer{},
 		byEndpoint: map[string]*peer{},
 		own:        own,

@@ -22,7 +22,7 @@ import (
 // the address that tells of it, and dials it; mu is held. It returns nil if
 // there are too many.
 func (pr *presence) candidate(id UUID, at place, key [32]byte, from origin, source netip.Addr) *peer {
-	if from != fromUser && (len(pr.peers) >= maxPeers || !pr.sources.take(source, time.Now())) {
+	if from != fromUser && (pr.isFull(from) || !pr.sources.take(source, time.Now())) {
 		pr.node.refused.Add(1)
 		if pr.gossip != nil {
 			pr.gossip.Lost(hexID(id)) // and told again
@@ -30,6 +30,17 @@ func (pr *presence) candidate(id UUID, at place, key [32]byte, from origin, sour
 		return nil
 	}
 	return pr.add(id, at, key, from)
+}
+
+// isFull tells whether there are too many peers. Those that nobody but a beacon
+// or the gossip tells of do not take the room of those that say HELLO; mu is
+// held.
+func (pr *presence) isFull(from origin) bool {
+	entered := len(pr.entered.m)
+	if from == fromHello {
+		return entered >= maxPeers
+	}
+	return len(pr.peers)-entered >= maxCandidates
 }
 
 // add makes a peer and dials it; mu is held.
@@ -114,14 +125,33 @@ func (pr *presence) leave(p *peer, why string) {
 	pr.remove(p, why)
 }
 
+// giveUp removes a peer that takes nothing, a moment later: who calls it may be
+// in the middle of what that would change, an election; mu is held.
+func (pr *presence) giveUp(p *peer) {
+	if p.givenUp || pr.closing {
+		return
+	}
+	p.givenUp = true
+	pr.tasks.Go(func() { pr.leave(p, "it takes nothing") })
+}
+
 // goodbye acts on a GOODBYE of the peer itself, which nodes send that use
 // gossip. The number 65535 is that of no goodbye: see wrap.go.
 func (pr *presence) goodbye(p *peer) error {
 	pr.leave(p, "it said goodbye")
-	if pr.gossip != nil {
-		pr.gossip.Unpublish(hexID(p.id))
-	}
+	pr.unpublish(p.id)
 	return errRemoved
+}
+
+// unpublish withdraws a node from the gossip. It reports false if there is none.
+func (pr *presence) unpublish(id UUID) bool {
+	pr.mu.Lock()
+	g := pr.gossip
+	pr.mu.Unlock()
+	if g != nil {
+		g.Unpublish(hexID(id))
+	}
+	return g != nil
 }
 
 // again removes a peer and at once looks for it anew, with a HELLO: what was
@@ -195,8 +225,8 @@ func (pr *presence) disconnected(p *peer) {
 		// When a process ends both connections do, one a little earlier.
 		p.wait(breakTimeout)
 	}
-	for p.heldBack() && p.wait(breakTimeout) {
-		// What it has said is delivered first.
+	if !p.out.intact() {
+		p.letSpeak()
 	}
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
@@ -206,6 +236,17 @@ func (pr *presence) disconnected(p *peer) {
 		pr.down(p)
 	case !p.out.intact():
 		pr.again(p, "the connection broke")
+	}
+}
+
+// letSpeak waits, before a peer is removed that has ended, until the application
+// has taken what it said; but not for long, and not if the application waits
+// for the peer itself.
+func (p *peer) letSpeak() {
+	for n := lingerTimeout / breakTimeout; n > 0 && p.heldBack() && !p.out.isAwaited(); n-- {
+		if !p.wait(breakTimeout) {
+			return
+		}
 	}
 }
 
@@ -284,6 +325,8 @@ func (pr *presence) require(id UUID, endpoint string, key [32]byte) error {
 	defer pr.mu.Unlock()
 	at = pr.zoned(at)
 	switch {
+	case pr.closing:
+		return ErrNotStarted
 	case id == pr.id || pr.isOwn(at):
 		return rule.Invalid("endpoint", endpoint, "is that of this node")
 	case pr.peers[id] != nil:
@@ -298,7 +341,9 @@ func (pr *presence) require(id UUID, endpoint string, key [32]byte) error {
 // groupName returns the name of a group as a string, without allocating for
 // a group that is known.
 func (pr *presence) groupName(b []byte) string {
-	if g := pr.groups.all()[string(b)]; g != nil {
+	groups, done := pr.groups.look()
+	defer done()
+	if g := groups[string(b)]; g != nil {
 		return g.name
 	}
 	return string(b)

@@ -1,11 +1,16 @@
+//go:build linux
+
 package fallback
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,5 +103,131 @@ func TestNothingOfAPeerBehindItsExit(t *testing.T) {
 		if len(n.Peers()) != 0 || len(n.GroupPeers("G")) != 0 || len(n.PeerGroups()) != 0 {
 			t.Fatalf("peer %d, behind its exit: peers %v, groups %q", i, n.Peers(), n.PeerGroups())
 		}
+	}
+}
+
+// A peer that the user names while the node stops is refused: nobody would end
+// its dials, for which Stop waits.
+func TestRequireBehindStop(t *testing.T) {
+	n := startNode(t, testConfig("node", testport.Next()))
+	pr := n.pr.Load()
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := pr.require(UUID{1}, "tcp://127.0.0.1:9", [32]byte{}); !errors.Is(err, ErrNotStarted) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// The gossip comes and goes with the presence, whoever calls meanwhile.
+func TestUnpublishWhileStopping(t *testing.T) {
+	cfg := testConfig("node", testport.Next())
+	cfg.GossipBind = []string{testport.Endpoint()}
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	var done atomic.Bool
+	var calls sync.WaitGroup
+	calls.Go(func() {
+		for !done.Load() {
+			if err := n.GossipUnpublish(UUID{1}); err != nil && !errors.Is(err, ErrNotStarted) {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for range 50 {
+		if err := errors.Join(n.Start(t.Context()), n.Stop()); err != nil {
+			t.Error(err)
+		}
+	}
+	done.Store(true)
+	calls.Wait()
+}
+
+// When a connection breaks by which nothing is lost, another one is made also
+// while the application is slow: the peer hears of this node by it.
+func TestRedialWhileTheApplicationIsSlow(t *testing.T) {
+	port := testport.Next()
+	slow, fast := testConfig("slow", port), testConfig("fast", port)
+	slow.InboxLimit, fast.SendTimeout, fast.Expired = 8<<10, time.Hour, time.Hour
+	a, b := startNode(t, slow), startNode(t, fast)
+	expect(t, a, Enter)
+	expect(t, b, Enter)
+	p := a.pr.Load().entered.get(b.UUID())
+	p.out.ping()
+	eventually(t, "all has arrived", p.out.intact)
+	go func() {
+		for b.Whisper(a.UUID(), make([]byte, 1000)) == nil {
+		}
+	}()
+	eventually(t, "it is held back", p.heldBack)
+	p.out.mu.Lock()
+	broken := p.out.conn
+	p.out.mu.Unlock()
+	broken.Close()
+	eventually(t, "it is dialled again, or anew if a PING was on its way", func() bool {
+		select {
+		case <-p.done:
+			return true
+		default:
+		}
+		p.out.mu.Lock()
+		defer p.out.mu.Unlock()
+		return p.out.conn != nil && p.out.conn != broken
+	})
+}
+
+// A large table that is changed again and again is not copied for each look.
+func TestTableIsCopiedRarely(t *testing.T) {
+	const entries, rounds = 10_000, 5_000
+	table := table[int, bool]{mu: new(sync.Mutex)}
+	for i := range entries {
+		table.set(i, true)
+	}
+	copies := 0
+	for i := range rounds {
+		table.mu.Lock()
+		table.drop(i)
+		table.set(i, i%2 == 0)
+		table.mu.Unlock()
+		if table.get(i) != (i%2 == 0) {
+			t.Fatalf("entry %d is wrong", i)
+		}
+		if table.snap.Load() != nil {
+			copies++
+		}
+	}
+	if copies > 2*rounds*tableCost/entries {
+		t.Errorf("copied %d times in %d rounds", copies, rounds)
+	}
+	for range entries {
+		table.get(0)
+	}
+	if table.snap.Load() == nil {
+		t.Error("never copied, and so each look takes the lock")
+	}
+}
+
+// All peers together are in so many groups at most, and each in some.
+func TestMembershipsOfAll(t *testing.T) {
+	_, pr := withoutNetwork(t)
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	pr.memberships = maxMemberships
+	p := &peer{pr: pr}
+	for i := range groupShare {
+		if !pr.addMember(p, fmt.Sprint(i)) {
+			t.Fatalf("refused after %d groups", i)
+		}
+	}
+	if pr.addMember(p, "one more") {
+		t.Error("one more than its share")
+	}
+	pr.dropMember(p, "0")
+	if !pr.addMember(p, "0") || pr.memberships != maxMemberships+groupShare {
+		t.Errorf("%d memberships", pr.memberships-maxMemberships)
 	}
 }

@@ -141,8 +141,12 @@ func (s *sender) stall() {
 func (s *sender) excuse(late time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.stalled.IsZero() {
-		s.stalled = s.stalled.Add(late)
+	if s.stalled.IsZero() {
+		return
+	}
+	s.stalled = s.stalled.Add(late)
+	if now := time.Now(); s.stalled.After(now) {
+		s.stalled = now
 	}
 }
 
@@ -319,6 +323,13 @@ func (s *sender) settle(d time.Duration) {
 	}
 	s.ping()
 	s.within(d, func() bool { return s.wrap.pongs >= s.wrap.pings || cutOff() })
+}
+
+// isAwaited tells whether somebody waits for room, or for a write.
+func (s *sender) isAwaited() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting > 0
 }
 
 // within waits for a condition, which is looked at with mu held.

@@ -202,7 +202,13 @@ func TestExcuse(t *testing.T) {
 	k = newTicking(t)
 	k.enter()
 	k.heard(woken)
+	k.p.out.mu.Lock()
+	k.p.out.stalled = woken
+	k.p.out.mu.Unlock()
 	k.pr.excuse(asleep)
+	if since := k.p.out.stuckSince(); since.After(time.Now()) {
+		t.Errorf("stuck from %v on", time.Until(since))
+	}
 	if quiet := k.p.quiet(time.Now()); quiet < 0 {
 		t.Errorf("heard of in %v from now", -quiet)
 	}

@@ -24,7 +24,7 @@ import (
 // Its methods need the engine's lock, but those of zyre_cgo_recv.go. It must
 // not refer to the engine, which could then never be garbage.
 type presence struct {
-	c   *C.zg_node
+	c   *C.zg_node // nil once ended, which needs draining too
 	id  UUID
 	log *slog.Logger
 
@@ -46,7 +46,6 @@ type presence struct {
 	frames    [][]byte    // another
 	slab      slab
 	stopped   bool // the Stop event was collected
-	ended     bool // c is gone
 }
 
 func newPresence(cfg *config, in *inbox, r *roster, counts *counters) (*presence, error) {
@@ -193,10 +192,11 @@ func (p *presence) end() {
 		p.watch.close() // also ends an await
 	}
 	p.draining.Lock()
-	p.ended = true
+	c := p.c
+	p.c = nil
 	p.roster.clear()
 	p.draining.Unlock()
-	C.zg_destroy(p.c)
+	C.zg_destroy(c)
 	p.unguard()
 	czmqLog.remove(p)
 }

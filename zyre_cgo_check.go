@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -22,6 +23,10 @@ import (
 // libzyre reports little: it asserts, tries again for ever or logs a line.
 // So what it would stumble over is refused here, before it is told.
 
+// maxExpired: for each millisecond of the expired timeout libzyre lets 100
+// messages wait for a peer, which libzmq counts in an int.
+const maxExpired = math.MaxInt32 / 100 * time.Millisecond
+
 // checkSupported refuses options that the installed libraries do not have.
 func checkSupported(cfg *config) error {
 	if len(cfg.interfaces) > 1 {
@@ -32,6 +37,9 @@ func checkSupported(cfg *config) error {
 	}
 	if cfg.peerPort != 0 && !zyreHasDrafts() {
 		return unsupported("WithPeerPort needs a libzyre with draft functions")
+	}
+	if cfg.expired > maxExpired {
+		return unsupported(fmt.Sprintf("libzyre's expired timeout is at most %v", maxExpired))
 	}
 	if err := checkMulticast(cfg); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gozyre/zyre/internal/netlab"
 	"github.com/gozyre/zyre/internal/testport"
@@ -44,6 +45,14 @@ func TestUnreadInboxBlocksNothing(t *testing.T) {
 		}
 	}
 	next(t, b, Stop)
+}
+
+// libzyre would have more messages wait for a peer than libzmq can count.
+func TestLongExpiredTimeout(t *testing.T) {
+	const longest = 21_474_836 * time.Millisecond
+	_, err := New("n", WithExpiredTimeout(longest+time.Millisecond))
+	wantError(t, "an expired timeout of six hours", err, errors.ErrUnsupported)
+	startPair(t, WithExpiredTimeout(longest))
 }
 
 // Close ends a node with an unread inbox at once.

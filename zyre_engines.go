@@ -33,6 +33,8 @@
 //     do not.
 //   - [WithSilentTimeout] has no effect: libzyre keeps it in the variable of
 //     the evasive timeout. A peer is silent one second after it was evasive.
+//   - [WithExpiredTimeout] of more than 5 h 57 min is [errors.ErrUnsupported]:
+//     libzmq cannot count the messages that libzyre would let wait for a peer.
 //   - [WithMessageLimit], [WithInboxLimit] and [WithSendTimeout] have no
 //     effect: libzyre takes messages of any size, and nothing holds a peer
 //     back, so memory grows with what the application does not read, and with

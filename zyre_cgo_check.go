@@ -272,20 +272,41 @@ func (p *plan) listenHost() string {
 
 // checkBind makes sure that an endpoint can be listened on.
 func checkBind(ctx context.Context, endpoint string) error {
-	address, ok := strings.CutPrefix(endpoint, "tcp://")
-	if !ok {
-		return nil
-	}
-	host, port, _ := cutPort(address)
-	if n, err := strconv.Atoi(port); err != nil || n == 0 {
+	host, port, ok := cutBind(endpoint)
+	if n, err := strconv.Atoi(port); !ok || err != nil || n == 0 {
 		return nil // a free one is chosen
 	}
-	if host == "*" {
-		host = ""
-	} else if _, err := netip.ParseAddr(host); err != nil {
-		return nil // the name of an interface
-	}
 	return checkTCPPort(ctx, host, port)
+}
+
+// cutBind takes apart an endpoint to listen on. The host "" is everywhere.
+func cutBind(endpoint string) (host, port string, ok bool) {
+	address, ok := strings.CutPrefix(endpoint, "tcp://")
+	if !ok {
+		return "", "", false
+	}
+	host, port, _ = cutPort(address)
+	if host == "*" {
+		return "", port, true
+	}
+	_, err := netip.ParseAddr(host)
+	return host, port, err == nil // or it is the name of an interface
+}
+
+// choosePort gives an endpoint a port where any will do. It returns the port
+// too, or 0 if only czmq will know it.
+func choosePort(endpoint string) (string, int) {
+	host, port, ok := cutBind(endpoint)
+	switch {
+	case !ok:
+		return endpoint, 0
+	case port == "*" || port == "!" || port == "0":
+		if n := someTCPPort(host); n != 0 {
+			return strings.TrimSuffix(endpoint, port) + strconv.Itoa(n), n
+		}
+	}
+	n, _ := strconv.Atoi(port)
+	return endpoint, n
 }
 
 // portPatience is how long a port may take to become free: libzmq closes

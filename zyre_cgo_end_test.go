@@ -3,10 +3,13 @@
 package zyre
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
 	"unsafe"
+
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 // A query finds a node that runs, is held up, and goes on when the node has
@@ -24,4 +27,29 @@ func TestQueryHeldUpUntilTheEnd(t *testing.T) {
 		others.string(strings.Repeat("A", size-1)) // and a NUL
 	}
 	held.update()
+}
+
+// What was sent right before Stop arrives, and the GOODBYE behind it.
+func TestStopOfGossipDelivers(t *testing.T) {
+	if _, _, ok := sockets(0); !ok {
+		t.Skip("here it cannot")
+	}
+	promised := farewell
+	defer func() { farewell = promised }()
+	farewell = patience
+	const messages = 20_000
+	hub := testport.Endpoint()
+	a := startNode(t, "a", WithEndpoint(anyLocal), WithGossipBind(hub), WithExpiredTimeout(2*patience))
+	b := startNode(t, "b", WithEndpoint(anyLocal), WithGossipConnect(hub))
+	meet(t, a, b)
+	for i := range messages {
+		must(t, b.Whisper(a.UUID(), fmt.Append(nil, i), make([]byte, 1000)))
+	}
+	must(t, b.Stop())
+	for i := range messages {
+		if ev := next(t, a, Whisper, Exit); ev.Text() != fmt.Sprint(i) {
+			t.Fatalf("instead of message %d: %v", i, ev)
+		}
+	}
+	next(t, a, Exit)
 }

@@ -33,6 +33,7 @@ type presence struct {
 	counts *counters
 
 	guarded string // the domain of ZAP for which keys are named, or ""
+	port    int    // with gossip, if known
 	started bool
 	net     network
 	watch   *watch
@@ -168,8 +169,15 @@ func (p *presence) listen(cfg *config, plan plan) error {
 	}
 	var free cStrings
 	defer free.all()
-	if C.zg_set_endpoint(p.c, free.string(plan.endpoint)) != 0 {
-		return fmt.Errorf("zyre: libzyre could not listen on %q", plan.endpoint)
+	for tries := 1; ; tries++ {
+		endpoint, port := choosePort(plan.endpoint)
+		if C.zg_set_endpoint(p.c, free.string(endpoint)) == 0 {
+			p.port = port
+			break
+		}
+		if endpoint == plan.endpoint || tries == portTries {
+			return fmt.Errorf("zyre: libzyre could not listen on %q", endpoint)
+		}
 	}
 	for _, endpoint := range cfg.gossipBind {
 		C.zg_gossip_bind(p.c, free.string(endpoint))
@@ -186,6 +194,7 @@ func (p *presence) end() {
 	if p.started {
 		C.zg_stop(p.c)
 		p.collect()
+		p.awaitFarewells()
 		leaveNetwork(p.net)
 	}
 	if p.watch != nil {
@@ -199,6 +208,27 @@ func (p *presence) end() {
 	C.zg_destroy(c)
 	p.unguard()
 	czmqLog.remove(p)
+}
+
+// farewell is how long Stop waits for its peers: that is what it promises.
+var farewell = time.Second
+
+// awaitFarewells waits until peers have closed their connections to a node that
+// has stopped. With gossip they do so when they come to its GOODBYE, behind all
+// that it has sent. When it is destroyed, what they have not taken is lost, and
+// the GOODBYE with it.
+func (p *presence) awaitFarewells() {
+	if p.port == 0 {
+		return
+	}
+	pause := time.Millisecond
+	for waited := time.Duration(0); waited < farewell; waited += pause { // not while nobody runs
+		if _, peers, _ := sockets(p.port); peers == 0 {
+			return
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, 20*time.Millisecond)
+	}
 }
 
 func (p *presence) join(group string) {

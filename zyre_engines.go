@@ -42,8 +42,9 @@
 //     the expired timeout on, libzyre drops all that waits for a peer and
 //     says nothing; later there is an Exit and an Enter. [WithSendLimit]
 //     bounds what waits for libzyre's thread, not for a peer.
-//   - Stop does not wait for what was sent before: the farewell goes another
-//     way and may overtake it.
+//   - Stop of a node that beacons does not wait for what was sent before: the
+//     farewell goes another way and may overtake it. With gossip it does, on
+//     Linux and at an endpoint of TCP.
 //   - [Evasive] means that a peer had nothing to say; libzyre asks it only
 //     then, and looks after its peers only when it has nothing else to do.
 //   - A peer that breaks the protocol, for example with a JOIN of a wrong

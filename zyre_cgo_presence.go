@@ -39,6 +39,8 @@ type presence struct {
 	watch   *watch
 	yielded time.Time // belongs to the one who waits
 
+	calls sync.Mutex // one to the actor at a time, of those to a node that runs
+
 	draining  sync.Mutex
 	collected time.Time   // when this was last done
 	arrival   time.Time   // and when there was something
@@ -192,7 +194,7 @@ func (p *presence) listen(cfg *config, plan plan) error {
 // collected, and destroys it.
 func (p *presence) end() {
 	if p.started {
-		C.zg_stop(p.c)
+		p.stop()
 		p.collect()
 		p.awaitFarewells()
 		leaveNetwork(p.net)
@@ -231,22 +233,35 @@ func (p *presence) awaitFarewells() {
 	}
 }
 
+func (p *presence) stop() {
+	p.calls.Lock()
+	defer p.calls.Unlock()
+	C.zg_stop(p.c)
+}
+
 func (p *presence) join(group string) {
 	var free cStrings
 	defer free.all()
+	p.calls.Lock()
+	defer p.calls.Unlock()
 	C.zg_join(p.c, free.string(group))
 }
 
 func (p *presence) leave(group string) {
 	var free cStrings
 	defer free.all()
+	p.calls.Lock()
+	defer p.calls.Unlock()
 	C.zg_leave(p.c, free.string(group))
 }
 
 // peerAddress returns the endpoint that the node has connected to, or "".
+// Collectors may call it too.
 func (p *presence) peerAddress(id UUID) string {
 	var free cStrings
 	defer free.all()
+	p.calls.Lock()
+	defer p.calls.Unlock()
 	address := C.zg_peer_address(p.c, free.string(id.String()))
 	defer C.free(unsafe.Pointer(address))
 	return C.GoString(address)
@@ -255,11 +270,15 @@ func (p *presence) peerAddress(id UUID) string {
 func (p *presence) requirePeer(id UUID, endpoint, key string) {
 	var free cStrings
 	defer free.all()
+	p.calls.Lock()
+	defer p.calls.Unlock()
 	C.zg_require_peer(p.c, free.string(id.String()), free.string(endpoint), free.string(key))
 }
 
 func (p *presence) gossipUnpublish(id UUID) {
 	var free cStrings
 	defer free.all()
+	p.calls.Lock()
+	defer p.calls.Unlock()
 	C.zg_gossip_unpublish(p.c, free.string(id.String()))
 }

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// told is what an application sees of messages as libzyre sends them.
+// told is what an application sees of messages as libzyre sends them, which
+// keeps its connection to the peer "kept".
 func told(r *roster, messages ...[]string) (got []string) {
 	for _, m := range messages {
 		var frames [][]byte
@@ -21,7 +22,7 @@ func told(r *roster, messages ...[]string) (got []string) {
 		if !ok {
 			continue
 		}
-		for _, ev := range r.admit(nil, ev, about) {
+		for _, ev := range r.admit(nil, ev, about, func(id UUID) bool { return r.byID[id].name != "kept" }) {
 			got = append(got, fmt.Sprintf("%s %d %s%s%s", ev.Type, ev.Peer[0], ev.Name, ev.Addr, ev.Group))
 		}
 	}
@@ -55,6 +56,10 @@ func TestOnlyThoseWhoEnteredAreToldOf(t *testing.T) {
 		"same address": {
 			[][]string{message("ENTER", 1, "n", "A"), message("ENTER", 2, "m", "A"), message("EXIT", 1, "n")},
 			[]string{"ENTER 1 nA", "EXIT 1 n", "ENTER 2 mA"},
+		},
+		"same address, as it says": {
+			[][]string{message("ENTER", 1, "kept", "A"), message("ENTER", 2, "m", "A"), message("EXIT", 1, "kept")},
+			[]string{"ENTER 1 keptA", "ENTER 2 mA", "EXIT 1 kept"},
 		},
 		"no address": {
 			[][]string{message("ENTER", 1, "n", ""), message("ENTER", 2, "m", "")},

@@ -310,22 +310,25 @@ func choosePort(endpoint string) (string, int) {
 }
 
 // portPatience is how long a port may take to become free: libzmq closes
-// sockets in the background, some time after a node has stopped.
-const portPatience = time.Second
+// sockets in the background, some time after a node has stopped, and a child
+// that is just being forked has them until it becomes its program. It is
+// counted in tries, for time passes also while nobody runs.
+const (
+	portPatience = time.Second
+	portTries    = 100
+)
 
 // checkTCPPort waits until a port can be listened on.
 func checkTCPPort(ctx context.Context, host, port string) error {
-	ctx, cancel := context.WithTimeout(ctx, portPatience)
-	defer cancel()
-	for {
+	for tries := 1; ; tries++ {
 		err := tryTCPPort(host, port)
-		if !errors.Is(err, syscall.EADDRINUSE) {
+		if tries == portTries || !errors.Is(err, syscall.EADDRINUSE) {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(portPatience / 100):
+		case <-time.After(portPatience / portTries):
 		}
 	}
 }
@@ -344,9 +347,6 @@ func (c *config) gossips() bool {
 	return c.endpoint != "" || len(c.gossipBind)+len(c.gossipConnect) > 0
 }
 
-// portTries is how many ports a node tries before it gives up.
-const portTries = 10
-
 // someTCPPort returns a port that is free, or 0 if there is none.
 var someTCPPort = func(host string) int {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
@@ -357,11 +357,19 @@ var someTCPPort = func(host string) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// listens reports whether somebody listens on a port of an interface, at one of
-// its addresses: which one of several with IPv6, is czmq's choice. Where it
-// cannot be told, since the machine drops its own packets, it is taken for
-// granted.
-func listens(link netif.Link, port int) bool {
+// listens reports whether this process listens on a port with one socket more
+// than it did, or if that cannot be told, whether somebody does.
+func listens(link netif.Link, port, before int) bool {
+	if now, _, ok := sockets(port); ok {
+		return now > before
+	}
+	return somebodyListens(link, port)
+}
+
+// somebodyListens tries a port of an interface at its addresses: which one of
+// several with IPv6 it is, is czmq's choice. Where nothing can be told, since
+// the machine drops its own packets, it is taken for granted.
+func somebodyListens(link netif.Link, port int) bool {
 	ifi, err := net.InterfaceByIndex(link.Index)
 	if err != nil {
 		return false

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 )
@@ -99,38 +100,48 @@ func (p *presence) start(cfg *config, plan plan, groups []string) error {
 	return nil
 }
 
-// launch starts the node, one of the process at a time. Left alone, libzyre
-// listens on the first port from 49152 on that is free: that of a node which
-// has just ended, whose late messages it would get.
+// launch starts the node, one of the process at a time.
 func (p *presence) launch(cfg *config, plan plan) error {
-	port := cfg.peerPort
-	if port == 0 && !plan.gossip && zyreHasDrafts() {
-		port = someTCPPort(plan.listenHost())
+	if !plan.gossip && zyreHasDrafts() {
+		return p.launchAt(cfg.peerPort, plan)
 	}
-	if port != 0 {
-		C.zg_set_peer_port(p.c, C.int(port))
-	}
+	return p.begin()
+}
+
+func (p *presence) begin() error {
 	if C.zg_start(p.c) != 0 {
 		return errors.New("zyre: libzyre could not start the node; its log may say why, see WithLogger")
 	}
-	if port == 0 || plan.gossip {
-		return nil
-	}
-	return p.settle(cfg, plan, port)
+	return nil
 }
 
-// settle makes sure that the node has its port. If somebody has taken it since
-// it was found free, maybe for a connection of his own, libzyre would try again
-// for ever, and meanwhile the node would know of nobody.
-func (p *presence) settle(cfg *config, plan plan, port int) error {
-	for tries := 1; !listens(plan.link, port); tries++ {
-		if cfg.peerPort != 0 || tries == portTries {
-			return fmt.Errorf("zyre: libzyre does not listen on TCP port %d of %s: somebody else has just taken it", port, plan.link.Name)
+// launchAt starts the node on a port, or if that is 0 on one that is free. Left
+// alone, libzyre listens on the first from 49152 on: that of a node which has
+// just ended, whose late messages it would get. If somebody has taken the port
+// since it was found free, maybe for a connection of his own, libzyre would try
+// again for ever, know of nobody, and crash when it is to require a peer.
+func (p *presence) launchAt(fixed int, plan plan) error {
+	for tries := 1; ; tries++ {
+		port := fixed
+		if port == 0 {
+			port = someTCPPort(plan.listenHost())
 		}
-		port = someTCPPort(plan.listenHost())
+		others, _, _ := sockets(port)
 		C.zg_set_peer_port(p.c, C.int(port))
+		if tries == 1 {
+			if err := p.begin(); err != nil {
+				return err
+			}
+		}
+		if port != 0 && listens(plan.link, port, others) {
+			return nil
+		}
+		if tries == portTries {
+			return fmt.Errorf("zyre: libzyre does not listen on TCP port %d of %s, which somebody else has just taken: %w",
+				port, plan.link.Name, syscall.EADDRINUSE)
+		}
+		time.Sleep(portPatience / portTries)
 	}
-	return nil
 }
 
 func (p *presence) configure(cfg *config, plan plan) {

@@ -100,6 +100,20 @@ func TestTwoInterfacesInOneProcess(t *testing.T) {
 	}
 }
 
+// The nodes that run may need the network again, at a beacon that fails.
+func TestFailedStartLeavesTheNetwork(t *testing.T) {
+	a := startNode(t, "a", beacons(t)...)
+	before := process.current
+	choose := someTCPPort
+	defer func() { someTCPPort = choose }()
+	someTCPPort = func(string) int { return 0 }
+	n := newNode(t, "n", append(beacons(t), WithMulticast("ff02::1"))...)
+	wantError(t, "Start without a port", n.Start(t.Context()), syscall.EADDRINUSE)
+	if process.current != before {
+		t.Errorf("%q runs, and the network is %+v instead of %+v", a.Name(), process.current, before)
+	}
+}
+
 func TestInterfacesThatCannotBeUsed(t *testing.T) {
 	opts := beacons(t)
 	for _, name := range []string{"nosuch0", "192.0.2.1", "lo", "127.0.0.1"} {

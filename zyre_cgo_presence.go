@@ -91,7 +91,13 @@ func (p *presence) start(cfg *config, plan plan, groups []string) error {
 		return err
 	}
 	p.watch = watch
-	launch := func() error { return p.launch(cfg, plan) }
+	launch := func() error {
+		err := p.launch(cfg, plan)
+		if err != nil {
+			p.end() // before the network is another's
+		}
+		return err
+	}
 	if err := startOn(plan.net, launch); err != nil {
 		return err
 	}
@@ -202,8 +208,11 @@ func (p *presence) listen(cfg *config, plan plan) error {
 }
 
 // end stops the node if it runs, with the Stop event as the last one that is
-// collected, and destroys it.
+// collected, and destroys it. Once is enough.
 func (p *presence) end() {
+	if p.c == nil {
+		return
+	}
 	if p.started {
 		p.stop()
 		p.collect()

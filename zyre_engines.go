@@ -8,6 +8,9 @@
 //   - Several names in [WithInterface] are [errors.ErrUnsupported]: czmq has
 //     one interface. With "*" libzyre tells peers the name of the machine,
 //     which they must be able to resolve.
+//   - Nodes of one process on two interfaces: one that cannot send a beacon,
+//     because its link is down for a moment, goes on at the interface of the one
+//     that was started last. czmq looks there anew, and has one interface.
 //   - Addresses are those of the time of Start: libzyre does not notice that
 //     one has changed.
 //   - [WithDualStack] is [errors.ErrUnsupported]: czmq has one version of IP.

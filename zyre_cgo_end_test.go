@@ -3,10 +3,13 @@
 package zyre
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/gozyre/zyre/internal/testport"
@@ -27,6 +30,54 @@ func TestQueryHeldUpUntilTheEnd(t *testing.T) {
 		others.string(strings.Repeat("A", size-1)) // and a NUL
 	}
 	held.update()
+}
+
+func init() { programs["unread"] = programUnread }
+
+// programUnread stops a node whose inbox nobody reads.
+func programUnread() int {
+	if err := stopUnread(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func stopUnread() error {
+	const hub = "inproc://hub"
+	a, err := gossipNode(WithGossipBind(hub))
+	if err != nil {
+		return err
+	}
+	b, err := gossipNode(WithGossipConnect(hub))
+	if err != nil {
+		return err
+	}
+	for len(a.Peers()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for range 3000 {
+		if err := a.Whisper(b.UUID(), []byte("unread")); err != nil {
+			return err
+		}
+	}
+	stopped := make(chan error)
+	go func() { stopped <- b.Stop() }()
+	select {
+	case err := <-stopped:
+		return err
+	case <-time.After(patience / 2):
+		return errors.New("Stop hangs")
+	}
+}
+
+// A limit in the environment would make the node's actor wait for the
+// application, and Stop for the actor.
+func TestPipeLimitOfTheEnvironment(t *testing.T) {
+	t.Setenv("ZSYS_PIPEHWM", "100")
+	if _, stderr, state := runProgram(t, "unread"); !state.Success() {
+		t.Errorf("%v: %s", state, stderr)
+	}
 }
 
 // What was sent right before Stop arrives, and the GOODBYE behind it.

@@ -108,31 +108,42 @@ func (e *engine) running() error {
 }
 
 func (e *engine) start(ctx context.Context) error {
+	node, plan, err := e.launch(ctx)
+	if err != nil {
+		return err
+	}
+	// Not before: who handles the log may ask the engine, which was locked.
+	node.log.Info("zyre: node started", "interface", plan.net.iface, "why", plan.why, "gossip", plan.gossip)
+	return nil
+}
+
+// launch starts a libzyre node and returns it, and how that was done.
+func (e *engine) launch(ctx context.Context) (*presence, plan, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
 	case e.closed:
-		return ErrClosed
+		return nil, plan{}, ErrClosed
 	case e.live.Load() != nil:
-		return ErrStarted
+		return nil, plan{}, ErrStarted
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return nil, plan{}, ctx.Err()
 	}
 	plan, err := planStart(ctx, e.cfg)
 	if err != nil {
-		return err
+		return nil, plan, err
 	}
 	if err := e.prepare(); err != nil {
-		return err
+		return nil, plan, err
 	}
 	if err := e.node.start(e.cfg, plan, e.joined); err != nil {
 		// What libzyre was told cannot be taken back: begin anew next time.
 		e.release().end()
-		return err
+		return nil, plan, err
 	}
 	e.live.Store(e.node)
 	e.in.start()
-	return nil
+	return e.node, plan, nil
 }
 
 // stop ends the libzyre node: it cannot be started twice.

@@ -102,7 +102,6 @@ func (p *presence) start(cfg *config, plan plan, groups []string) error {
 		return err
 	}
 	p.net, p.started = plan.net, true
-	p.log.Info("zyre: node started", "interface", plan.net.iface, "why", plan.why, "gossip", plan.gossip)
 	return nil
 }
 

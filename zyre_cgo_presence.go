@@ -25,9 +25,10 @@ import (
 // Its methods need the engine's lock, but those of zyre_cgo_recv.go. It must
 // not refer to the engine, which could then never be garbage.
 type presence struct {
-	c   *C.zg_node // nil once ended, which needs draining too
-	id  UUID
-	log *slog.Logger
+	c    *C.zg_node // nil once ended, which needs draining too
+	id   UUID
+	name string
+	log  *slog.Logger
 
 	in     *inbox
 	roster *roster
@@ -67,9 +68,12 @@ func newPresence(cfg *config, in *inbox, r *roster, counts *counters) (*presence
 		C.zg_destroy(p.c)
 		return nil, fmt.Errorf("zyre: libzyre gave a node no UUID: %w", err)
 	}
-	p.id = id
+	p.id, p.name = id, cfg.name
+	if p.name == "" {
+		p.name = id.Short() // as in libzyre
+	}
 	p.log = cfg.logger.With("node", cfg.name, "uuid", id.Short())
-	czmqLog.add(p, cfg)
+	czmqLog.add(p, cfg.logger)
 	return p, nil
 }
 
@@ -224,6 +228,10 @@ func (p *presence) end() {
 	p.draining.Lock()
 	c := p.c
 	p.c = nil
+	if p.started && !p.stopped {
+		// A peer that sent a message without frames has taken libzyre's.
+		p.in.push([]Event{{Type: Stop, Peer: p.id, Name: p.name}})
+	}
 	p.roster.clear()
 	p.draining.Unlock()
 	C.zg_destroy(c)

@@ -50,6 +50,9 @@
 //     Linux and at an endpoint of TCP.
 //   - [Evasive] means that a peer had nothing to say; libzyre asks it only
 //     then, and looks after its peers only when it has nothing else to do.
+//   - A WHISPER or SHOUT without frames, which peers of these engines do not
+//     send, swallows the event behind it, whose parts become its frames. The
+//     [Stop] event comes for certain.
 //   - A peer that breaks the protocol, for example with a JOIN of a wrong
 //     status, or a lack of file descriptors makes libzyre abort the process.
 //     The fallback survives both.

@@ -83,8 +83,8 @@ func (b *batch) frame() []byte {
 }
 
 func (b *batch) length() int {
-	n := binary.NativeEndian.Uint32(b.bytes)
-	b.bytes = b.bytes[4:]
+	n := binary.NativeEndian.Uint64(b.bytes)
+	b.bytes = b.bytes[8:]
 	return int(n)
 }
 

@@ -73,7 +73,7 @@ func (s *sender) send(p *presence, shout bool, frames [][]byte) (size int) {
 func (s *sender) pack(frames [][]byte) {
 	s.packed = s.packed[:0]
 	for _, f := range frames {
-		s.packed = binary.NativeEndian.AppendUint32(s.packed, uint32(len(f)))
+		s.packed = binary.NativeEndian.AppendUint64(s.packed, uint64(len(f)))
 		s.packed = append(s.packed, f...)
 	}
 }

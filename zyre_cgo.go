@@ -15,7 +15,11 @@ import (
 
 // closeTimeout is how long Close waits for libzyre to end a node: normally a
 // few milliseconds. A caller of Close must get control back whatever happens.
-const closeTimeout = 5 * time.Second
+// All of that time may pass while nobody runs, so he gives it some more then.
+const (
+	closeTimeout = 10 * time.Second
+	closeRespite = time.Second
+)
 
 // freshness is how old the roster may be when a message is sent.
 const freshness = time.Millisecond
@@ -172,12 +176,14 @@ func (e *engine) close() error {
 			node.end()
 		}
 	}()
-	select {
-	case <-ended:
-		return nil
-	case <-time.After(closeTimeout):
-		return fmt.Errorf("zyre: libzyre has not ended node %q within %v; its threads are left behind", e.cfg.name, closeTimeout)
+	for _, patience := range []time.Duration{closeTimeout, closeRespite} {
+		select {
+		case <-ended:
+			return nil
+		case <-time.After(patience):
+		}
 	}
+	return fmt.Errorf("zyre: libzyre has not ended node %q within %v; its threads are left behind", e.cfg.name, closeTimeout)
 }
 
 func (e *engine) join(group string) error {

@@ -140,7 +140,7 @@ func (e *engine) launch(ctx context.Context) (*presence, plan, error) {
 	if err := e.prepare(); err != nil {
 		return nil, plan, err
 	}
-	if err := e.node.start(e.cfg, plan, e.joined); err != nil {
+	if err := e.node.start(ctx, e.cfg, plan, e.joined); err != nil {
 		// What libzyre was told cannot be taken back: begin anew next time.
 		e.release().end()
 		return nil, plan, err

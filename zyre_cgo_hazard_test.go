@@ -195,6 +195,9 @@ func TestPortTakenMeanwhile(t *testing.T) {
 		someTCPPort = func(string) int { return port }
 		wantError(t, fmt.Sprint("Start on port ", port), n.Start(t.Context()), syscall.EADDRINUSE)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	someTCPPort = func(string) int { cancel(); return 0 }
+	wantError(t, "Start that is cancelled while it looks for a port", n.Start(ctx), context.Canceled)
 	someTCPPort = choose
 	must(t, n.Start(t.Context()))
 	meet(t, a, n)

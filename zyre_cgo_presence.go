@@ -9,6 +9,7 @@ package zyre
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -79,7 +80,7 @@ func newPresence(cfg *config, in *inbox, r *roster, counts *counters) (*presence
 
 // start configures the node in the order that libzyre needs and starts it. A
 // node that fails to start must be ended.
-func (p *presence) start(cfg *config, plan plan, groups []string) error {
+func (p *presence) start(ctx context.Context, cfg *config, plan plan, groups []string) error {
 	if err := p.guard(cfg); err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (p *presence) start(cfg *config, plan plan, groups []string) error {
 	}
 	p.watch = watch
 	launch := func() error {
-		err := p.launch(cfg, plan)
+		err := p.launch(ctx, cfg, plan)
 		if err != nil {
 			p.end() // before the network is another's
 		}
@@ -110,9 +111,12 @@ func (p *presence) start(cfg *config, plan plan, groups []string) error {
 }
 
 // launch starts the node, one of the process at a time.
-func (p *presence) launch(cfg *config, plan plan) error {
+func (p *presence) launch(ctx context.Context, cfg *config, plan plan) error {
+	if err := ctx.Err(); err != nil {
+		return err // others have taken their time
+	}
 	if !plan.gossip && zyreHasDrafts() {
-		return p.launchAt(cfg.peerPort, plan)
+		return p.launchAt(ctx, cfg.peerPort, plan)
 	}
 	return p.begin()
 }
@@ -129,7 +133,7 @@ func (p *presence) begin() error {
 // just ended, whose late messages it would get. If somebody has taken the port
 // since it was found free, maybe for a connection of his own, libzyre would try
 // again for ever, know of nobody, and crash when it is to require a peer.
-func (p *presence) launchAt(fixed int, plan plan) error {
+func (p *presence) launchAt(ctx context.Context, fixed int, plan plan) error {
 	for tries := 1; ; tries++ {
 		port := fixed
 		if port == 0 {
@@ -149,7 +153,11 @@ func (p *presence) launchAt(fixed int, plan plan) error {
 			return fmt.Errorf("zyre: libzyre does not listen on TCP port %d of %s, which somebody else has just taken: %w",
 				port, plan.link.Name, syscall.EADDRINUSE)
 		}
-		time.Sleep(portPatience / portTries)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(portPatience / portTries):
+		}
 	}
 }
 
@@ -220,7 +228,6 @@ func (p *presence) end() {
 		p.stop()
 		p.collect()
 		p.awaitFarewells()
-		leaveNetwork(p.net)
 	}
 	if p.watch != nil {
 		p.watch.close() // also ends an await
@@ -235,6 +242,9 @@ func (p *presence) end() {
 	p.roster.clear()
 	p.draining.Unlock()
 	C.zg_destroy(c)
+	if p.started {
+		leaveNetwork(p.net)
+	}
 	p.unguard()
 	czmqLog.remove(p)
 }

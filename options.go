@@ -228,8 +228,13 @@ func WithInterface(names ...string) Option {
 func WithMulticast(group string) Option {
 	return func(c *config) error {
 		addr, err := netip.ParseAddr(group)
-		if err != nil || !addr.IsMulticast() {
+		switch {
+		case err != nil || !addr.IsMulticast():
 			return rule.Invalid("multicast group", group, "is not a multicast address")
+		case addr.Zone() != "":
+			return rule.Invalid("multicast group", group, "names an interface, which is for WithInterface")
+		case addr.Is4In6():
+			return rule.Invalid("multicast group", group, "is an address of IPv4 in the form of IPv6; write "+addr.Unmap().String())
 		}
 		if c.ipv6 = addr.Is6(); c.ipv6 {
 			c.multicast6 = group

@@ -54,6 +54,14 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+func TestNoMulticastGroups(t *testing.T) {
+	for _, group := range []string{"", "x", "10.0.0.1", "fe80::1", "ff02::1%lo", "::ffff:239.1.2.3"} {
+		if _, err := newConfig("n", []Option{WithMulticast(group)}); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%q: %v", group, err)
+		}
+	}
+}
+
 // setVersions sets what the environment says of IP, and nothing else of it.
 func setVersions(t *testing.T, env map[string]string) {
 	for _, name := range []string{"ZSYS_IPV6", "ZSYS_IPV6_ADDRESS", "ZSYS_IPV4_MCAST_ADDRESS", "ZSYS_IPV6_MCAST_ADDRESS"} {

@@ -81,9 +81,8 @@ zg_init (int log_fd, int forget_ipv4_multicast)
 #endif
     zsys_set_logstream (log_stream);
     // An actor that waits for room in a pipe answers no call, so there is no
-    // limit.
-    if (!getenv ("ZSYS_PIPEHWM"))
-        zsys_set_pipehwm (0);
+    // limit, whatever ZSYS_PIPEHWM says: with any, Stop could wait for ever.
+    zsys_set_pipehwm (0);
     return 0;
 }
 

@@ -15,7 +15,11 @@ import (
 
 // closeTimeout is how long Close waits for libzyre to end a node: normally a
 // few milliseconds. A caller of Close must get control back whatever happens.
-const closeTimeout = 5 * time.Second
+// All of that time may pass while nobody runs, so he gives it some more then.
+const (
+	closeTimeout = 10 * time.Second
+	closeRespite = time.Second
+)
 
 // freshness is how old the roster may be when a message is sent.
 const freshness = time.Millisecond
@@ -108,31 +112,42 @@ func (e *engine) running() error {
 }
 
 func (e *engine) start(ctx context.Context) error {
+	node, plan, err := e.launch(ctx)
+	if err != nil {
+		return err
+	}
+	// Not before: who handles the log may ask the engine, which was locked.
+	node.log.Info("zyre: node started", "interface", plan.net.iface, "why", plan.why, "gossip", plan.gossip)
+	return nil
+}
+
+// launch starts a libzyre node and returns it, and how that was done.
+func (e *engine) launch(ctx context.Context) (*presence, plan, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
 	case e.closed:
-		return ErrClosed
+		return nil, plan{}, ErrClosed
 	case e.live.Load() != nil:
-		return ErrStarted
+		return nil, plan{}, ErrStarted
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return nil, plan{}, ctx.Err()
 	}
 	plan, err := planStart(ctx, e.cfg)
 	if err != nil {
-		return err
+		return nil, plan, err
 	}
 	if err := e.prepare(); err != nil {
-		return err
+		return nil, plan, err
 	}
-	if err := e.node.start(e.cfg, plan, e.joined); err != nil {
+	if err := e.node.start(ctx, e.cfg, plan, e.joined); err != nil {
 		// What libzyre was told cannot be taken back: begin anew next time.
 		e.release().end()
-		return err
+		return nil, plan, err
 	}
 	e.live.Store(e.node)
 	e.in.start()
-	return nil
+	return e.node, plan, nil
 }
 
 // stop ends the libzyre node: it cannot be started twice.
@@ -161,12 +176,14 @@ func (e *engine) close() error {
 			node.end()
 		}
 	}()
-	select {
-	case <-ended:
-		return nil
-	case <-time.After(closeTimeout):
-		return fmt.Errorf("zyre: libzyre has not ended node %q within %v; its threads are left behind", e.cfg.name, closeTimeout)
+	for _, patience := range []time.Duration{closeTimeout, closeRespite} {
+		select {
+		case <-ended:
+			return nil
+		case <-time.After(patience):
+		}
 	}
+	return fmt.Errorf("zyre: libzyre has not ended node %q within %v; its threads are left behind", e.cfg.name, closeTimeout)
 }
 
 func (e *engine) join(group string) error {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -22,6 +23,10 @@ import (
 // libzyre reports little: it asserts, tries again for ever or logs a line.
 // So what it would stumble over is refused here, before it is told.
 
+// maxExpired: for each millisecond of the expired timeout libzyre lets 100
+// messages wait for a peer, which libzmq counts in an int.
+const maxExpired = math.MaxInt32 / 100 * time.Millisecond
+
 // checkSupported refuses options that the installed libraries do not have.
 func checkSupported(cfg *config) error {
 	if len(cfg.interfaces) > 1 {
@@ -32,6 +37,9 @@ func checkSupported(cfg *config) error {
 	}
 	if cfg.peerPort != 0 && !zyreHasDrafts() {
 		return unsupported("WithPeerPort needs a libzyre with draft functions")
+	}
+	if cfg.expired > maxExpired {
+		return unsupported(fmt.Sprintf("libzyre's expired timeout is at most %v", maxExpired))
 	}
 	if err := checkMulticast(cfg); err != nil {
 		return err
@@ -264,39 +272,63 @@ func (p *plan) listenHost() string {
 
 // checkBind makes sure that an endpoint can be listened on.
 func checkBind(ctx context.Context, endpoint string) error {
-	address, ok := strings.CutPrefix(endpoint, "tcp://")
-	if !ok {
-		return nil
-	}
-	host, port, _ := cutPort(address)
-	if n, err := strconv.Atoi(port); err != nil || n == 0 {
+	host, port, ok := cutBind(endpoint)
+	if n, err := strconv.Atoi(port); !ok || err != nil || n == 0 {
 		return nil // a free one is chosen
-	}
-	if host == "*" {
-		host = ""
-	} else if _, err := netip.ParseAddr(host); err != nil {
-		return nil // the name of an interface
 	}
 	return checkTCPPort(ctx, host, port)
 }
 
+// cutBind takes apart an endpoint to listen on. The host "" is everywhere.
+func cutBind(endpoint string) (host, port string, ok bool) {
+	address, ok := strings.CutPrefix(endpoint, "tcp://")
+	if !ok {
+		return "", "", false
+	}
+	host, port, _ = cutPort(address)
+	if host == "*" {
+		return "", port, true
+	}
+	_, err := netip.ParseAddr(host)
+	return host, port, err == nil // or it is the name of an interface
+}
+
+// choosePort gives an endpoint a port where any will do. It returns the port
+// too, or 0 if only czmq will know it.
+func choosePort(endpoint string) (string, int) {
+	host, port, ok := cutBind(endpoint)
+	switch {
+	case !ok:
+		return endpoint, 0
+	case port == "*" || port == "!" || port == "0":
+		if n := someTCPPort(host); n != 0 {
+			return strings.TrimSuffix(endpoint, port) + strconv.Itoa(n), n
+		}
+	}
+	n, _ := strconv.Atoi(port)
+	return endpoint, n
+}
+
 // portPatience is how long a port may take to become free: libzmq closes
-// sockets in the background, some time after a node has stopped.
-const portPatience = time.Second
+// sockets in the background, some time after a node has stopped, and a child
+// that is just being forked has them until it becomes its program. It is
+// counted in tries, for time passes also while nobody runs.
+const (
+	portPatience = time.Second
+	portTries    = 100
+)
 
 // checkTCPPort waits until a port can be listened on.
 func checkTCPPort(ctx context.Context, host, port string) error {
-	ctx, cancel := context.WithTimeout(ctx, portPatience)
-	defer cancel()
-	for {
+	for tries := 1; ; tries++ {
 		err := tryTCPPort(host, port)
-		if !errors.Is(err, syscall.EADDRINUSE) {
+		if tries == portTries || !errors.Is(err, syscall.EADDRINUSE) {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(portPatience / 100):
+		case <-time.After(portPatience / portTries):
 		}
 	}
 }
@@ -315,9 +347,6 @@ func (c *config) gossips() bool {
 	return c.endpoint != "" || len(c.gossipBind)+len(c.gossipConnect) > 0
 }
 
-// portTries is how many ports a node tries before it gives up.
-const portTries = 10
-
 // someTCPPort returns a port that is free, or 0 if there is none.
 var someTCPPort = func(host string) int {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
@@ -328,11 +357,19 @@ var someTCPPort = func(host string) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// listens reports whether somebody listens on a port of an interface, at one of
-// its addresses: which one of several with IPv6, is czmq's choice. Where it
-// cannot be told, since the machine drops its own packets, it is taken for
-// granted.
-func listens(link netif.Link, port int) bool {
+// listens reports whether this process listens on a port with one socket more
+// than it did, or if that cannot be told, whether somebody does.
+func listens(link netif.Link, port, before int) bool {
+	if now, _, ok := sockets(port); ok {
+		return now > before
+	}
+	return somebodyListens(link, port)
+}
+
+// somebodyListens tries a port of an interface at its addresses: which one of
+// several with IPv6 it is, is czmq's choice. Where nothing can be told, since
+// the machine drops its own packets, it is taken for granted.
+func somebodyListens(link netif.Link, port int) bool {
 	ifi, err := net.InterfaceByIndex(link.Index)
 	if err != nil {
 		return false

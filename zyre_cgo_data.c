@@ -9,17 +9,18 @@
 #include <string.h>
 #include "zyre_cgo.h"
 
-// Takes a length as zg_drain and the sender in Go write it.
-static uint32_t
+// Takes a length as zg_drain and the sender in Go write it. A frame may have more
+// than 4 GiB.
+static uint64_t
 get_length (const uint8_t *from)
 {
-    uint32_t length;
+    uint64_t length;
     memcpy (&length, from, sizeof length);
     return length;
 }
 
 // Makes a message of data: one frame, or if packed any number of frames, each
-// behind its length in 4 bytes of this machine's order.
+// behind its length in 8 bytes of this machine's order.
 static zmsg_t *
 build_message (const uint8_t *data, size_t size, int packed)
 {
@@ -30,7 +31,7 @@ build_message (const uint8_t *data, size_t size, int packed)
     }
     const uint8_t *end = data + size;
     while (data < end) {
-        uint32_t length = get_length (data);
+        uint64_t length = get_length (data);
         data += sizeof length;
         zmsg_addmem (msg, data, length);
         data += length;
@@ -95,7 +96,7 @@ take_frame (zg_node *node, zmq_msg_t *frame, int stay)
 }
 
 static void
-put_length (zg_node *node, uint32_t length)
+put_length (zg_node *node, uint64_t length)
 {
     node->batch = (uint8_t *) with_room (node->batch, &node->capacity, node->size + sizeof length);
     memcpy (node->batch + node->size, &length, sizeof length);
@@ -123,7 +124,7 @@ keep (zg_node *node, zmq_msg_t *msg)
 // Appends the frame of this number to the batch, if there is one, and reports
 // in more whether it is followed by others of its message.
 static int
-put_frame (zg_node *node, uint32_t number, int stay, int *more)
+put_frame (zg_node *node, uint64_t number, int stay, int *more)
 {
     zmq_msg_t frame;
     zmq_msg_init (&frame);
@@ -133,7 +134,7 @@ put_frame (zg_node *node, uint32_t number, int stay, int *more)
     }
     *more = zmq_msg_more (&frame);
     size_t length = zmq_msg_size (&frame);
-    put_length (node, (uint32_t) length);
+    put_length (node, length);
     if (number >= ZG_HEAD_FRAMES) {
         node->body_frames++;
         node->body_bytes += length < ZG_LARGE? length: 0;
@@ -158,7 +159,7 @@ static int
 take_message (zg_node *node, int stay)
 {
     size_t head = node->size;
-    uint32_t frames = 0;
+    uint64_t frames = 0;
     put_length (node, frames);
     int more = 1;
     while (more && put_frame (node, frames, stay && frames == 0, &more))

@@ -33,7 +33,7 @@ func (p *presence) decode(events []Event) []Event {
 			size += ev.bytes()
 		}
 		if ok {
-			events = p.roster.admit(events, ev, about)
+			events = p.roster.admit(events, ev, about, p.hasCutOff)
 		}
 		p.stopped = ev.Type == Stop
 		clear(p.frames) // the collector must not come upon memory of C that is gone
@@ -41,6 +41,9 @@ func (p *presence) decode(events []Event) []Event {
 	p.counts.received(messages, size)
 	return events
 }
+
+// hasCutOff asks libzyre whether it has closed its connection to a peer.
+func (p *presence) hasCutOff(id UUID) bool { return p.peerAddress(id) == "" }
 
 // bytes returns the size of the message of an event.
 func (e *Event) bytes() (n int) {
@@ -80,8 +83,8 @@ func (b *batch) frame() []byte {
 }
 
 func (b *batch) length() int {
-	n := binary.NativeEndian.Uint32(b.bytes)
-	b.bytes = b.bytes[4:]
+	n := binary.NativeEndian.Uint64(b.bytes)
+	b.bytes = b.bytes[8:]
 	return int(n)
 }
 

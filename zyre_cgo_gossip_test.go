@@ -67,6 +67,26 @@ func TestRequirePeer(t *testing.T) {
 	}
 }
 
+// A peer that says that it is where another is takes nothing from that one.
+func TestPeersOfOneAddress(t *testing.T) {
+	endpoint, elsewhere := testport.Endpoint(), testport.Endpoint()
+	a := startNode(t, "a", WithEndpoint(anyLocal))
+	b := startNode(t, "b", WithEndpoint(endpoint))
+	c := startNode(t, "c", WithEndpoint(elsewhere), WithAdvertisedEndpoint(endpoint))
+	must(t, a.RequirePeer(b.UUID(), endpoint, ""))
+	meet(t, a, b)
+	must(t, a.RequirePeer(c.UUID(), elsewhere, ""))
+	meet(t, a, c)
+	for _, peer := range []*Node{b, c} {
+		must(t, a.Whisper(peer.UUID(), []byte("still there?")))
+		next(t, peer, Whisper)
+		must(t, peer.Whisper(a.UUID(), []byte("yes")))
+		if ev := next(t, a, Whisper, Exit); ev.Type != Whisper || ev.Peer != peer.UUID() {
+			t.Errorf("instead of the answer of %q: %v", peer.Name(), ev)
+		}
+	}
+}
+
 // libzyre on a czmq without drafts would go on in clear.
 func TestCurveNeverFallsBackToClear(t *testing.T) {
 	cert, err := NewCert()

@@ -14,7 +14,9 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gozyre/zyre/internal/netlab"
 	"github.com/gozyre/zyre/internal/testport"
@@ -44,6 +46,14 @@ func TestUnreadInboxBlocksNothing(t *testing.T) {
 		}
 	}
 	next(t, b, Stop)
+}
+
+// libzyre would have more messages wait for a peer than libzmq can count.
+func TestLongExpiredTimeout(t *testing.T) {
+	const longest = 21_474_836 * time.Millisecond
+	_, err := New("n", WithExpiredTimeout(longest+time.Millisecond))
+	wantError(t, "an expired timeout of six hours", err, errors.ErrUnsupported)
+	startPair(t, WithExpiredTimeout(longest))
 }
 
 // Close ends a node with an unread inbox at once.
@@ -87,6 +97,20 @@ func TestTwoInterfacesInOneProcess(t *testing.T) {
 		for _, n := range nodes {
 			must(t, n.Close())
 		}
+	}
+}
+
+// The nodes that run may need the network again, at a beacon that fails.
+func TestFailedStartLeavesTheNetwork(t *testing.T) {
+	a := startNode(t, "a", beacons(t)...)
+	before := process.current
+	choose := someTCPPort
+	defer func() { someTCPPort = choose }()
+	someTCPPort = func(string) int { return 0 }
+	n := newNode(t, "n", append(beacons(t), WithMulticast("ff02::1"))...)
+	wantError(t, "Start without a port", n.Start(t.Context()), syscall.EADDRINUSE)
+	if process.current != before {
+		t.Errorf("%q runs, and the network is %+v instead of %+v", a.Name(), process.current, before)
 	}
 }
 
@@ -138,8 +162,9 @@ func TestPortsInUse(t *testing.T) {
 	}
 }
 
-// A port that was free a moment ago may have become that of a connection. For
-// one, libzyre would wait for ever, while Start has said that all is well.
+// A port that was free a moment ago may have become that of a connection, or
+// of another who listens. For it libzyre would wait for ever, while Start has
+// said that all is well.
 func TestPortTakenMeanwhile(t *testing.T) {
 	opts := beacons(t)
 	l, err := net.Listen("tcp", "10.78.0.1:0")
@@ -148,14 +173,14 @@ func TestPortTakenMeanwhile(t *testing.T) {
 	conn, err := net.Dial("tcp", l.Addr().String())
 	must(t, err)
 	defer conn.Close()
-	taken := conn.LocalAddr().(*net.TCPAddr).Port
+	taken := []int{conn.LocalAddr().(*net.TCPAddr).Port, l.Addr().(*net.TCPAddr).Port}
 
 	choose := someTCPPort
 	defer func() { someTCPPort = choose }()
 	offered := 0
 	someTCPPort = func(host string) int {
-		if offered++; offered <= 2 {
-			return taken
+		if offered++; offered <= len(taken) {
+			return taken[offered-1]
 		}
 		return choose(host)
 	}
@@ -165,11 +190,14 @@ func TestPortTakenMeanwhile(t *testing.T) {
 	}
 	meet(t, a, startNode(t, "b", opts...))
 
-	someTCPPort = func(string) int { return taken }
 	n := newNode(t, "n", opts...)
-	if err := n.Start(t.Context()); err == nil || !strings.Contains(err.Error(), fmt.Sprint("TCP port ", taken)) {
-		t.Errorf("Start with no port: %v", err)
+	for _, port := range append(taken, 0) {
+		someTCPPort = func(string) int { return port }
+		wantError(t, fmt.Sprint("Start on port ", port), n.Start(t.Context()), syscall.EADDRINUSE)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	someTCPPort = func(string) int { cancel(); return 0 }
+	wantError(t, "Start that is cancelled while it looks for a port", n.Start(ctx), context.Canceled)
 	someTCPPort = choose
 	must(t, n.Start(t.Context()))
 	meet(t, a, n)

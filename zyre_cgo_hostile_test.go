@@ -6,12 +6,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gozyre/zyre/internal/hostile"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 var robustness = flag.Bool("robustness", false, "run all attacks on libzyre and write what it does into docs/robustness.md")
@@ -123,4 +125,24 @@ func TestHostileToLibzyre(t *testing.T) {
 	}
 	must(t, hostile.Publish("docs/robustness.md", "<!-- libzyre: written by go test . -run TestHostileToLibzyre -robustness -->",
 		b.String(), "<!-- end of libzyre -->"))
+}
+
+// A message without frames takes the next event of libzyre with it.
+func TestStopBehindAMessageWithoutFrames(t *testing.T) {
+	endpoint := testport.Endpoint()
+	a := startNode(t, "a", WithEndpoint(endpoint))
+	scene := &hostile.Scene{
+		Addr:   netip.MustParseAddr("127.0.0.1"),
+		Victim: hostile.Party{ID: a.UUID(), Endpoint: tcpAddr(endpoint)},
+	}
+	defer scene.Close()
+	c, err := scene.Enter()
+	must(t, err)
+	c.Send(hostile.Frame(0, hostile.Plain(hostile.KindWhisper, c.Next())))
+	must(t, c.Answers())
+	scene.Close()
+	must(t, a.Stop())
+	if ev := next(t, a, Stop); ev.Peer != a.UUID() || ev.Name != "a" {
+		t.Errorf("got %v", ev)
+	}
 }

@@ -58,17 +58,13 @@ func (h *logHub) read(r *os.File) {
 	}
 }
 
-func (h *logHub) add(p *presence, cfg *config) {
-	name := cfg.name
-	if name == "" {
-		name = p.id.Short()
-	}
+func (h *logHub) add(p *presence, logger *slog.Logger) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.nodes == nil {
 		h.nodes = map[*presence]logTarget{}
 	}
-	h.nodes[p] = logTarget{name: name, logger: cfg.logger}
+	h.nodes[p] = logTarget{name: p.name, logger: logger}
 }
 
 func (h *logHub) remove(p *presence) {

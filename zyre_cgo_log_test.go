@@ -4,11 +4,13 @@ package zyre
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -51,6 +53,27 @@ func TestLibraryLogsToLogger(t *testing.T) {
 	if text := ofB.String(); !strings.Contains(text, "node started") {
 		t.Errorf("log of b:\n%s", text)
 	}
+}
+
+// asker is a log that asks the node at each line.
+type asker struct {
+	slog.Handler
+	node atomic.Pointer[Node]
+}
+
+func (a *asker) WithAttrs([]slog.Attr) slog.Handler           { return a }
+func (a *asker) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+
+func (a *asker) Handle(context.Context, slog.Record) error {
+	a.node.Load().UUID()
+	return nil
+}
+
+func TestLoggerMayAskTheNode(t *testing.T) {
+	a := &asker{Handler: slog.DiscardHandler}
+	n := newNode(t, "n", WithEndpoint(anyLocal), WithLogger(slog.New(a)))
+	a.node.Store(n)
+	within(t, "Start", func() { must(t, n.Start(t.Context())) })
 }
 
 // programLog makes libzyre write as much log as it can, and prints that to

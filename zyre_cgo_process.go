@@ -58,7 +58,8 @@ func cBool(b bool) C.int {
 }
 
 // network is what czmq has one of for the whole process: nodes read it when
-// they start, those with IPv6 all the time.
+// they start, those with IPv6 all the time, and the others also whenever a
+// beacon cannot be sent.
 type network struct {
 	iface     string // name or address, "*", or ""
 	ipv6      bool
@@ -67,7 +68,9 @@ type network struct {
 }
 
 // process guards the network of czmq.
-var process struct {
+var process networkOfProcess
+
+type networkOfProcess struct {
 	mu             sync.Mutex
 	current        network
 	runningIPv6    int
@@ -98,9 +101,10 @@ func startOn(net network, start func() error) error {
 			"and a node that uses IPv6 runs on interface %q; this one needs %q: %w",
 			process.current.iface, net.iface, errors.ErrUnsupported)
 	}
-	setNetwork(net)
-	process.current = net
+	before := process.current
+	process.use(net)
 	if err := start(); err != nil {
+		process.use(before)
 		return err
 	}
 	if net.ipv6 {
@@ -119,7 +123,9 @@ func leaveNetwork(net network) {
 	process.runningIPv6--
 }
 
-func setNetwork(net network) {
+// use puts a network in place. Holding mu.
+func (p *networkOfProcess) use(net network) {
+	p.current = net
 	var free cStrings
 	defer free.all()
 	// Allocated by C: the struct holds pointers, which Go memory must not

@@ -58,9 +58,6 @@ func (p *presence) linger(ev *Event) (got, some bool) {
 		p.yielded = now
 		runtime.Gosched()
 	}
-	if p.ended {
-		return false, false
-	}
 	some = p.drain(ev)
 	return ev.Type != 0, some
 }
@@ -69,9 +66,12 @@ func (p *presence) linger(ev *Event) (got, some bool) {
 // anything. Who stays for it, if need be, gets the first event; the inbox gets
 // the others. Holding draining.
 func (p *presence) drain(first *Event) bool {
+	if p.c == nil {
+		return false // it has ended since the caller found it running
+	}
 	some := false
 	flows := time.Since(p.arrival) < flowing
-	for more := !p.ended; more && !p.stopped; more = p.c.more != 0 {
+	for more := true; more && !p.stopped; more = p.c.more != 0 {
 		if C.zg_drain(p.c, cBool(flows), cBool(first != nil && !some)) == 0 {
 			continue
 		}

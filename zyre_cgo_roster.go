@@ -66,10 +66,10 @@ func (r *roster) groupOf(name []byte) string {
 // gets to see of it: nothing of peers that have not entered, and an Exit
 // before a second Enter, which libzyre leaves out. m is who it is about, nil if
 // that is nobody who has entered. Only a collector calls it.
-func (r *roster) admit(events []Event, ev Event, m *member) []Event {
+func (r *roster) admit(events []Event, ev Event, m *member, cutOff func(UUID) bool) []Event {
 	switch ev.Type {
 	case Enter:
-		return r.enter(events, ev)
+		return r.enter(events, ev, cutOff)
 	case Leader: // may be this node itself
 		return append(events, ev)
 	case Stop:
@@ -90,12 +90,12 @@ func (r *roster) admit(events []Event, ev Event, m *member) []Event {
 	return append(events, ev)
 }
 
-// enter adds a peer. One that listens at the same address was there before
-// and is gone: libzyre has cut it off already but would tell only after the
-// expired timeout.
-func (r *roster) enter(events []Event, ev Event) []Event {
+// enter adds a peer. One that was at the same address before may be gone: then
+// libzyre has cut it off already but would tell only after the expired timeout.
+// If it has not, one of them gives an address that is not its own.
+func (r *roster) enter(events []Event, ev Event, cutOff func(UUID) bool) []Event {
 	for _, old := range r.byID {
-		if old.id == ev.Peer || old.addr == ev.Addr && ev.Addr != "" {
+		if old.id == ev.Peer || old.addr == ev.Addr && ev.Addr != "" && cutOff(old.id) {
 			events = r.exit(events, old)
 		}
 	}

@@ -3,14 +3,19 @@
 package zyre
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
+	"syscall"
 	"testing"
+	"unsafe"
 )
 
-// told is what an application sees of messages as libzyre sends them.
+// told is what an application sees of messages as libzyre sends them, which
+// keeps its connection to the peer "kept".
 func told(r *roster, messages ...[]string) (got []string) {
 	for _, m := range messages {
 		var frames [][]byte
@@ -21,7 +26,7 @@ func told(r *roster, messages ...[]string) (got []string) {
 		if !ok {
 			continue
 		}
-		for _, ev := range r.admit(nil, ev, about) {
+		for _, ev := range r.admit(nil, ev, about, func(id UUID) bool { return r.byID[id].name != "kept" }) {
 			got = append(got, fmt.Sprintf("%s %d %s%s%s", ev.Type, ev.Peer[0], ev.Name, ev.Addr, ev.Group))
 		}
 	}
@@ -55,6 +60,10 @@ func TestOnlyThoseWhoEnteredAreToldOf(t *testing.T) {
 		"same address": {
 			[][]string{message("ENTER", 1, "n", "A"), message("ENTER", 2, "m", "A"), message("EXIT", 1, "n")},
 			[]string{"ENTER 1 nA", "EXIT 1 n", "ENTER 2 mA"},
+		},
+		"same address, as it says": {
+			[][]string{message("ENTER", 1, "kept", "A"), message("ENTER", 2, "m", "A"), message("EXIT", 1, "kept")},
+			[]string{"ENTER 1 keptA", "ENTER 2 mA", "EXIT 1 kept"},
 		},
 		"no address": {
 			[][]string{message("ENTER", 1, "n", ""), message("ENTER", 2, "m", "")},
@@ -116,6 +125,30 @@ func TestDecodeHeaders(t *testing.T) {
 		t.Errorf("of garbage: %q", got)
 	}
 }
+
+// What a batch has of a message with one frame of more than 4 GiB.
+func TestFrameOfGiBs(t *testing.T) {
+	if strconv.IntSize < 64 {
+		t.Skip("there is none on 32 bits")
+	}
+	size := uint64(1<<32 + 5)
+	memory, err := syscall.Mmap(-1, 0, int(size), syscall.PROT_READ, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer syscall.Munmap(memory)
+	b := batch{large: zeroes(batch{}.large, 1)}
+	*(*unsafe.Pointer)(unsafe.Pointer(&b.large[0].data)) = unsafe.Pointer(&memory[0])
+	for _, n := range []uint64{1, size} { // frames, and the length of the only one
+		b.bytes = binary.NativeEndian.AppendUint64(b.bytes, n)
+	}
+	if frames := b.message(nil); len(frames) != 1 || len(frames[0]) != int(size) || len(b.bytes) != 0 {
+		t.Errorf("%d frames, of which the first has %d bytes", len(frames), len(frames[0]))
+	}
+}
+
+// zeroes makes a slice of the type of another, which only C can name.
+func zeroes[T any](_ []T, n int) []T { return make([]T, n) }
 
 func TestInboxKeepsOrderAndGivesRoomBack(t *testing.T) {
 	in := newInbox()

@@ -61,6 +61,8 @@ func (s *sender) send(p *presence, shout bool, frames [][]byte) (size int) {
 		size += len(f)
 	}
 	target := (*C.uint8_t)(unsafe.Pointer(&s.target[0]))
+	p.calls.Lock()
+	defer p.calls.Unlock()
 	C.zg_send(p.c, cBool(shout), target, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(data))), C.size_t(len(data)), cBool(packed), cBool(s.settles(size)))
 	if cap(s.packed) > keepPacked {
 		s.packed = nil
@@ -71,7 +73,7 @@ func (s *sender) send(p *presence, shout bool, frames [][]byte) (size int) {
 func (s *sender) pack(frames [][]byte) {
 	s.packed = s.packed[:0]
 	for _, f := range frames {
-		s.packed = binary.NativeEndian.AppendUint32(s.packed, uint32(len(f)))
+		s.packed = binary.NativeEndian.AppendUint64(s.packed, uint64(len(f)))
 		s.packed = append(s.packed, f...)
 	}
 }

@@ -205,8 +205,8 @@ func runProgram(t *testing.T, name string) (stdout, stderr string, state *os.Pro
 	return out.String(), errors.String(), cmd.ProcessState
 }
 
-func gossipNode() (*Node, error) {
-	n, err := New("program", WithEndpoint("tcp://127.0.0.1:*"))
+func gossipNode(opts ...Option) (*Node, error) {
+	n, err := New("program", append(opts, WithEndpoint(anyLocal))...)
 	if err != nil {
 		return nil, err
 	}

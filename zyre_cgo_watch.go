@@ -40,7 +40,9 @@ func newWatch(node *C.zg_node) (*watch, error) {
 		return nil, fmt.Errorf("zyre: descriptor for libzyre's inbox: %w", err)
 	}
 	w.bell = os.NewFile(uintptr(fd), "zyre inbox")
-	w.wait, err = w.bell.SyscallConn()
+	if w.wait, err = w.bell.SyscallConn(); err != nil {
+		w.close()
+	}
 	return w, err
 }
 

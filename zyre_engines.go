@@ -8,6 +8,9 @@
 //   - Several names in [WithInterface] are [errors.ErrUnsupported]: czmq has
 //     one interface. With "*" libzyre tells peers the name of the machine,
 //     which they must be able to resolve.
+//   - Nodes of one process on two interfaces: one that cannot send a beacon,
+//     because its link is down for a moment, goes on at the interface of the one
+//     that was started last. czmq looks there anew, and has one interface.
 //   - Addresses are those of the time of Start: libzyre does not notice that
 //     one has changed.
 //   - [WithDualStack] is [errors.ErrUnsupported]: czmq has one version of IP.
@@ -33,6 +36,8 @@
 //     do not.
 //   - [WithSilentTimeout] has no effect: libzyre keeps it in the variable of
 //     the evasive timeout. A peer is silent one second after it was evasive.
+//   - [WithExpiredTimeout] of more than 5 h 57 min is [errors.ErrUnsupported]:
+//     libzmq cannot count the messages that libzyre would let wait for a peer.
 //   - [WithMessageLimit], [WithInboxLimit] and [WithSendTimeout] have no
 //     effect: libzyre takes messages of any size, and nothing holds a peer
 //     back, so memory grows with what the application does not read, and with
@@ -40,10 +45,14 @@
 //     the expired timeout on, libzyre drops all that waits for a peer and
 //     says nothing; later there is an Exit and an Enter. [WithSendLimit]
 //     bounds what waits for libzyre's thread, not for a peer.
-//   - Stop does not wait for what was sent before: the farewell goes another
-//     way and may overtake it.
+//   - Stop of a node that beacons does not wait for what was sent before: the
+//     farewell goes another way and may overtake it. With gossip it does, on
+//     Linux and at an endpoint of TCP.
 //   - [Evasive] means that a peer had nothing to say; libzyre asks it only
 //     then, and looks after its peers only when it has nothing else to do.
+//   - A WHISPER or SHOUT without frames, which peers of these engines do not
+//     send, swallows the event behind it, whose parts become its frames. The
+//     [Stop] event comes for certain.
 //   - A peer that breaks the protocol, for example with a JOIN of a wrong
 //     status, or a lack of file descriptors makes libzyre abort the process.
 //     The fallback survives both.

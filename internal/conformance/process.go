@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/gozyre/zyre"
+	"github.com/gozyre/zyre/internal/testport"
 )
 
 var processTests = append([]test{
 	{"NodesOfTwoProcesses", twoProcesses},
 	{"KilledProcess", killedProcess},
+	{"KilledProcessReplaced", replaced},
 }, pauseTests...)
 
 // ServeTest is the test in the packages that call Run which calls [Serve].
@@ -66,6 +68,18 @@ func killedProcess(m *mesh) {
 		}
 		m.is(a.Whisper(exit.Peer, mark), zyre.ErrUnknownPeer, "whisper to the killed")
 	}
+}
+
+// replaced: when another listens where a killed node did, nobody waits for the
+// timeout any more.
+func replaced(m *mesh) {
+	a, port := m.start("a", Options{}), testport.Next()
+	b, process := m.process("b", Options{PeerPort: port})
+	m.meet(a, b)
+	exit := b.event(zyre.Exit, "")
+	process.Kill()
+	c, _ := m.process("c", Options{PeerPort: port})
+	a.expect(exit, c.event(zyre.Enter, ""))
 }
 
 // seesFade waits until a peer has become evasive, then silent, and has

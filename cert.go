@@ -1,7 +1,6 @@
 package zyre
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -64,10 +63,10 @@ func (c Cert) String() string { return c.PublicKey() }
 func (c Cert) GoString() string { return "zyre.Cert{" + c.PublicKey() + "}" }
 
 // LoadCert reads a certificate file of czmq. As czmq it takes the secret one,
-// path with "_secret" behind it, if there is one.
+// path with "_secret" behind it, if there is one that may be read.
 func LoadCert(path string) (Cert, error) {
 	text, err := os.ReadFile(path + "_secret")
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		text, err = os.ReadFile(path)
 	}
 	if err != nil {
@@ -82,13 +81,33 @@ func LoadCert(path string) (Cert, error) {
 
 // Save writes the certificate as czmq does: the public key to path, and both
 // keys to path with "_secret" behind it, which only the owner may read.
+// Metadata that such a file cannot hold is [ErrInvalid].
 func (c Cert) Save(path string) error {
+	for name, value := range c.Metadata {
+		if name == "" || strings.ContainsAny(name, "=\"'#\r\n\t ") || strings.ContainsAny(value, "\"\r\n") {
+			return rule.Invalid("metadata "+name, value, "cannot be written to a certificate")
+		}
+	}
 	if c.hasSecret() {
-		if err := os.WriteFile(path+"_secret", []byte(c.text(true)), 0o600); err != nil {
+		if err := writeSecret(path+"_secret", c.text(true)); err != nil {
 			return err
 		}
 	}
 	return os.WriteFile(path, []byte(c.text(false)), 0o644)
+}
+
+// writeSecret writes a file that only the owner may read, also where there is
+// one already that others may.
+func writeSecret(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	err = f.Chmod(0o600)
+	if err == nil {
+		_, err = f.WriteString(text)
+	}
+	return errors.Join(err, f.Close())
 }
 
 func (c Cert) text(secret bool) string {
@@ -113,9 +132,8 @@ func (c Cert) text(secret bool) string {
 func parseCert(text string) (c Cert, err error) {
 	c.Metadata = map[string]string{}
 	section, public := "", ""
-	lines := bufio.NewScanner(strings.NewReader(text))
-	for lines.Scan() {
-		line := strings.TrimRight(lines.Text(), " \t\r")
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, " \t\r\n")
 		body := strings.TrimLeft(line, " \t")
 		if body == "" || body[0] == '#' {
 			continue

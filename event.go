@@ -39,7 +39,10 @@ func (u *UUID) UnmarshalText(text []byte) (err error) {
 func ParseUUID(s string) (UUID, error) {
 	var u UUID
 	digits := strings.NewReplacer("-", "", "{", "", "}", "").Replace(s)
-	if n, err := hex.Decode(u[:], []byte(digits)); len(digits) != 32 || n != 16 || err != nil {
+	if len(digits) != hex.EncodedLen(len(u)) {
+		return UUID{}, rule.Invalid("UUID", s, "is not 32 hex digits")
+	}
+	if _, err := hex.Decode(u[:], []byte(digits)); err != nil {
 		return UUID{}, rule.Invalid("UUID", s, "is not 32 hex digits")
 	}
 	return u, nil

@@ -113,10 +113,21 @@ func (c *config) complete() error {
 	if c.allowed != nil && !c.cert.hasSecret() {
 		return rule.Invalid("allowed keys", len(c.allowed), "mean nothing without WithCert")
 	}
+	if size := c.headerBytes(); size > rule.MaxAllHeaders {
+		return rule.Invalid("headers", fmt.Sprintf("of %d bytes", size), fmt.Sprintf("are more than %d together", rule.MaxAllHeaders))
+	}
 	if v := os.Getenv("ZSYS_INTERFACE"); v != "" && len(c.interfaces) == 0 {
 		c.interfaces = []string{v}
 	}
 	return c.completeVersions()
+}
+
+// headerBytes returns what the headers take in a HELLO, with their lengths.
+func (c *config) headerBytes() (size int) {
+	for name, value := range c.headers {
+		size += 1 + len(name) + 4 + len(value)
+	}
+	return size
 }
 
 // completeVersions settles by which versions of IP the node announces itself
@@ -185,11 +196,12 @@ func WithPort(port int) Option {
 }
 
 // WithPeerPort fixes the TCP port on which peers connect to this node, for
-// firewalls. Default: a free one, chosen at Start.
+// firewalls: one from 1024 on, since a forged beacon must not make a node
+// connect to the services of a host. Default: a free one, chosen at Start.
 func WithPeerPort(port int) Option {
 	return func(c *config) error {
 		c.peerPort = port
-		return rule.Port("peer port", port, false)
+		return rule.PeerPort("peer port", port)
 	}
 }
 
@@ -290,12 +302,13 @@ func WithExpiredTimeout(d time.Duration) Option {
 	}
 }
 
-// WithEndpoint fixes where the node listens, such as "tcp://10.0.0.7:6000".
+// WithEndpoint fixes where the node listens, such as "tcp://10.0.0.7:6000", at a
+// port from 1024 on as with [WithPeerPort].
 // As in libzyre it also switches discovery from beacons to gossip.
 func WithEndpoint(endpoint string) Option {
 	return func(c *config) error {
 		c.endpoint = endpoint
-		return rule.Endpoint(endpoint)
+		return rule.Peers(endpoint, true)
 	}
 }
 
@@ -304,7 +317,7 @@ func WithEndpoint(endpoint string) Option {
 func WithAdvertisedEndpoint(endpoint string) Option {
 	return func(c *config) error {
 		c.advertised = endpoint
-		return rule.Endpoint(endpoint)
+		return rule.Peers(endpoint, false)
 	}
 }
 
@@ -321,7 +334,7 @@ func WithContest(group string) Option {
 func WithGossipBind(endpoint string) Option {
 	return func(c *config) error {
 		c.gossipBind = append(c.gossipBind, endpoint)
-		return rule.Endpoint(endpoint)
+		return rule.Hub(endpoint, true)
 	}
 }
 
@@ -330,7 +343,7 @@ func WithGossipBind(endpoint string) Option {
 func WithGossipConnect(endpoint string) Option {
 	return func(c *config) error {
 		c.gossipConnect = append(c.gossipConnect, gossipHub{endpoint: endpoint})
-		return rule.Endpoint(endpoint)
+		return rule.Hub(endpoint, false)
 	}
 }
 
@@ -343,7 +356,7 @@ func WithGossipConnectCurve(publicKey, endpoint string) Option {
 			return rule.Invalid("public key", publicKey, err.Error())
 		}
 		c.gossipConnect = append(c.gossipConnect, gossipHub{endpoint, publicKey})
-		return rule.Endpoint(endpoint)
+		return rule.Hub(endpoint, false)
 	}
 }
 

@@ -140,7 +140,7 @@ func TestEndpointsThatCannotBeUsed(t *testing.T) {
 		}
 	}
 	// One that only libzmq finds out about.
-	n := newNode(t, "n", WithEndpoint("tcp://nosuch0:5"))
+	n := newNode(t, "n", WithEndpoint("tcp://nosuch0:6000"))
 	if err := n.Start(t.Context()); err == nil {
 		t.Error("started on an interface that does not exist")
 	}

@@ -5,7 +5,6 @@ package zyre
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -148,13 +147,6 @@ func within(t testing.TB, what string, f func()) {
 	case <-done:
 	case <-time.After(patience):
 		t.Fatalf("hangs: %s", what)
-	}
-}
-
-func wantError(t testing.TB, what string, err, want error) {
-	t.Helper()
-	if !errors.Is(err, want) {
-		t.Errorf("%s: got error %v, want %v", what, err, want)
 	}
 }
 

@@ -1,7 +1,6 @@
 package fallback
 
 import (
-	"encoding/hex"
 	"net/netip"
 	"slices"
 	"time"
@@ -43,13 +42,10 @@ func (pr *presence) sighted(s beacon.Sighting) {
 
 // gossiped is told of a tuple.
 func (pr *presence) gossiped(name, value string) {
-	var id UUID
-	if n, err := hex.Decode(id[:], []byte(name)); n != len(id) || err != nil {
-		return
-	}
+	id, ok := parseID([]byte(name))
 	endpoint, publicKey := gossip.Split(value)
 	at, err := parsePlace(endpoint)
-	if err != nil || isPrivileged(endpoint) || (publicKey != "") != (pr.cfg.Keys != nil) {
+	if err != nil || !ok || isPrivileged(endpoint) || (publicKey != "") != (pr.cfg.Keys != nil) {
 		return
 	}
 	var k [32]byte
@@ -67,7 +63,7 @@ func (pr *presence) gossiped(name, value string) {
 func (pr *presence) told(id UUID, at place, key [32]byte, from origin) {
 	holder := pr.byEndpoint[at.endpoint]
 	switch p := pr.peers[id]; {
-	case pr.closing || id == pr.id || pr.isOwn(at) || !pr.allows(key):
+	case pr.closing || id == pr.id || id == (UUID{}) || pr.isOwn(at) || !pr.allows(key):
 	case p != nil:
 		pr.moved(p, at, key, from)
 	case holder != nil:
@@ -162,10 +158,20 @@ func (pr *presence) zoned(at place) place {
 	return at
 }
 
+// zonedNow is zoned for those who do not hold mu.
+func (pr *presence) zonedNow(at place) place {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	return pr.zoned(at)
+}
+
 // isOwn tells whether a place is this node's; mu is held.
 func (pr *presence) isOwn(at place) bool {
 	if at.endpoint == pr.bound || at.endpoint == pr.cfg.Advertised {
 		return true
+	}
+	if pr.listener != nil && !addrOf(pr.listener.Addr()).IsUnspecified() {
+		return false // another node may listen on this port at another address
 	}
 	for _, l := range pr.links {
 		if tcpPlace(netip.AddrPortFrom(l.Addr, pr.port)).endpoint == at.endpoint {

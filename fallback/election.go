@@ -2,7 +2,6 @@ package fallback
 
 import (
 	"bytes"
-	"encoding/hex"
 	"slices"
 	"time"
 
@@ -77,7 +76,7 @@ func (pr *presence) votes(group string) *election {
 // others returns the peers in a group; mu is held.
 func (pr *presence) others(group string) []*peer {
 	if g := pr.groups.m[group]; g != nil {
-		return *g.list.Load()
+		return g.all()
 	}
 	return nil
 }
@@ -146,8 +145,8 @@ func (pr *presence) tellLeader(ev *Event) {
 
 // voted acts on an ELECT or LEADER of a peer; mu is not held.
 func (pr *presence) voted(p *peer, m zre.Message) *Event {
-	var id UUID
-	if n, err := hex.Decode(id[:], m.ID); n != len(id) || err != nil {
+	id, ok := parseID(m.ID)
+	if !ok {
 		return nil
 	}
 	pr.mu.Lock()

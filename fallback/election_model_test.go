@@ -104,7 +104,7 @@ func newModel(t *testing.T, n int, contests uint8) *model {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { node.Close() })
-		at := &modelNode{pr: newPresence(node, modelID(i), nil), peers: make([]*peer, n)}
+		at := &modelNode{pr: newPresence(node, modelID(i)), peers: make([]*peer, n)}
 		for j := range n {
 			if j != i {
 				at.peers[j] = &peer{pr: at.pr, id: modelID(j), out: newSender(1<<20, &at.pr.pace), greeted: true, entered: true, akin: true}

@@ -101,7 +101,7 @@ func (c *conversation) checkTables() {
 	c.hold(len(pr.entered.m) <= len(pr.peers), "only peers among those that entered", nil)
 	for name, g := range pr.groups.m {
 		c.hold(g.name == name && len(g.members) > 0, "no group without members", nil)
-		c.hold(len(*g.list.Load()) == len(g.members), "a list of all members", nil)
+		c.hold(len(g.all()) == len(g.members), "a list of all members", nil)
 		for p := range g.members {
 			c.hold(pr.peers[p.id] == p, "no member that is gone", p)
 		}

@@ -157,7 +157,7 @@ func converse(t *testing.T, input []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.node, c.pr = node, newPresence(node, node.UUID(), nil)
+	c.node, c.pr = node, newPresence(node, node.UUID())
 	c.pr.port, c.pr.links = 2000, []netif.Link{{Addr: netip.MustParseAddr("127.0.0.1")}}
 	c.pr.bound = "tcp://127.0.0.1:2000"
 	dialsNobody(c.pr)

@@ -18,6 +18,7 @@ func (pr *presence) greet(in *inbound, h *zre.Hello) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
+	at = pr.zonedNow(at)
 	if pr.cfg.Keys != nil && h.Headers[keyHeader] != key.Encode(in.key) {
 		return nil, errKey
 	}

@@ -40,7 +40,7 @@ func withoutNetwork(t *testing.T) (*Node, *presence) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pr := newPresence(node, node.UUID(), nil)
+	pr := newPresence(node, node.UUID())
 	pr.port, pr.links = 2000, []netif.Link{{Addr: netip.MustParseAddr("127.0.0.1")}}
 	dialsNobody(pr)
 	node.pr.Store(pr)

@@ -1,25 +1,45 @@
 package fallback
 
 import (
+	"maps"
 	"slices"
 	"sync/atomic"
 
 	"github.com/gozyre/zyre/fallback/internal/zre"
 )
 
-// group is one that peers are in. The list is what a shout goes to.
+// group is one that peers are in. The list is what a shout goes to; it is made
+// when it is asked for after a change.
 type group struct {
 	name    string
 	members map[*peer]struct{} // guarded by the presence's lock
 	list    atomic.Pointer[[]*peer]
 }
 
-func (g *group) changed() {
-	list := make([]*peer, 0, len(g.members))
-	for p := range g.members {
-		list = append(list, p)
+// changed is called with the presence's lock held.
+func (g *group) changed() { g.list.Store(nil) }
+
+// all returns the members; the presence's lock is held.
+func (g *group) all() []*peer {
+	if list := g.list.Load(); list != nil {
+		return *list
 	}
+	list := slices.Collect(maps.Keys(g.members))
 	g.list.Store(&list)
+	return list
+}
+
+// membersOf returns the members of a group, which may be nil; mu is not held.
+func (pr *presence) membersOf(g *group) []*peer {
+	if g == nil {
+		return nil
+	}
+	if list := g.list.Load(); list != nil {
+		return *list
+	}
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	return g.all()
 }
 
 // addMember puts a peer into a group; mu is held. It reports false if the
@@ -95,16 +115,12 @@ func (pr *presence) setMembership(kind zre.Kind, name string) {
 // shout sends a message to all peers in a group: first to those that have
 // room, so that a slow one keeps nobody waiting but the caller.
 func (pr *presence) shout(name string, frames [][]byte) {
-	g := pr.groups.get(name)
-	if g == nil {
-		return
-	}
 	type waiting struct {
 		p      *peer
 		ticket uint64 // 0: it had no room
 	}
 	var later []waiting
-	for _, p := range *g.list.Load() {
+	for _, p := range pr.membersOf(pr.groups.get(name)) {
 		ticket, referred, ok := p.out.offer(zre.KindShout, name, frames)
 		switch {
 		case !ok:

@@ -217,3 +217,18 @@ func TestGoodbyeOfABusyPeer(t *testing.T) {
 		t.Errorf("removed %v after the goodbye", time.Since(begun))
 	}
 }
+
+// The UUID of all zeros belongs to no node: in elections it stands for nobody.
+func TestNobodyIsNoPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node, pr := withoutNetwork(t)
+		defer node.Close()
+		callFrom(t, pr, "127.0.0.1", greets(UUID{}, 3000))
+		pr.sighted(beacon.Sighting{Beacon: zre.Beacon{Port: 3001}, From: netip.MustParseAddrPort("127.0.0.1:5670")})
+		pr.mu.Lock()
+		defer pr.mu.Unlock()
+		if len(pr.peers) > 0 {
+			t.Errorf("%d peers", len(pr.peers))
+		}
+	})
+}

@@ -227,12 +227,3 @@ func sceneOf(n *Node) *hostile.Scene {
 		Other:  netip.MustParseAddr("127.2.0.2"),
 	}
 }
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}

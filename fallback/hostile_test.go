@@ -60,11 +60,11 @@ func TestHostile(t *testing.T) {
 }
 
 // suffer lets attacks loose on the victim, all at once, and returns what they
-// cost it. What is too much memory must be so twice: on a machine that is busy
-// with other things for a moment the collector comes late.
+// cost it. What is too much memory must be so three times: where the processor
+// is busy with other things the collector comes late.
 func (v *victim) suffer(t *testing.T, attacks []hostile.Attack) cost {
 	c := v.sufferOnce(t, attacks)
-	if c.tooMuch() {
+	for tries := 1; tries < 3 && c.tooMuch(); tries++ {
 		t.Logf("%v; once more", c)
 		c = v.sufferOnce(t, attacks)
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -92,7 +93,7 @@ func beVictim(text string) {
 		n, err = New(o.config())
 	}
 	if err == nil {
-		err = n.Start(context.Background())
+		err = errors.Join(n.Join(loadGroup), n.Start(context.Background()))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -109,8 +109,11 @@ func (in *inbound) shakeHands() error {
 	in.rd, in.sealer = rd, remote.Sealer
 	in.rd.SetThrift(strangerAhead)
 	in.pr.identified(in, UUID(remote.Identity[1:]), remote.Key)
-	if in.id == in.pr.id {
+	switch in.id {
+	case in.pr.id:
 		return errOwn
+	case UUID{}:
+		return errIdentity
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package fallback
 import (
 	"net/netip"
 	"time"
+
+	"github.com/gozyre/zyre/internal/rule"
 )
 
 // What a stranger can make a node spend. A connection that breaks a limit is
@@ -20,7 +22,7 @@ const (
 	maxMemberships = 1 << 19                 // of all peers together, and each has
 	groupShare     = 64                      // in any case
 	maxForeign     = 16                      // messages of another protocol version on one connection
-	minPort        = 1024                    // a stranger's word never makes a node connect below
+	minPort        = rule.MinPeerPort        // a stranger's word never makes a node connect below
 	helloTimeout   = 10 * time.Second        // from connect to HELLO
 	verifyTimeout  = 1500 * time.Millisecond // for a peer to show that it lives: unasked it does so each second
 	busyTimeout    = 3 * time.Second         // more, if it is slow to take what comes before the question

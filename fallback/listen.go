@@ -125,7 +125,7 @@ func (pr *presence) relisten() {
 	}
 	before := netip.AddrPortFrom(addrOf(tcp), pr.port)
 	after := netip.AddrPortFrom(pr.listenAddr(), pr.port)
-	if before.Addr().IsUnspecified() || before == after {
+	if before.Addr().IsUnspecified() || before == after && !pr.deaf {
 		return
 	}
 	pr.listener.Close() // a port at one address cannot be had at every address
@@ -133,10 +133,21 @@ func (pr *presence) relisten() {
 		l, bound, err := transport.Listen(pr.ctx, tcpPlace(at).endpoint)
 		if err == nil {
 			pr.log.Info("listens elsewhere", "before", pr.bound, "now", bound)
-			pr.listener, pr.bound = l, bound
+			pr.listener, pr.bound, pr.deaf = l, bound, false
 			return
 		}
 		pr.log.Warn("cannot listen", "address", at, "error", err)
+	}
+	pr.deaf = true // until retryListen finds that it can
+}
+
+// retryListen opens a listener where none could be opened.
+func (pr *presence) retryListen() {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	if pr.deaf && !pr.closing {
+		pr.relisten()
+		pr.publish()
 	}
 }
 

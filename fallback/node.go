@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -30,8 +29,9 @@ type Node struct {
 	fresh  bool // id was never on the network
 	groups []string
 	closed bool
+	abort  func() // ends a Start that goes on
 
-	pr      atomic.Pointer[presence] // nil: not started; set with life and mu held
+	pr      atomic.Pointer[presence] // nil: not started; set with life held
 	leaving atomic.Pointer[presence] // while it is stopped
 
 	received, receivedBytes    atomic.Uint64
@@ -62,32 +62,66 @@ func New(cfg Config) (*Node, error) {
 func (n *Node) Start(ctx context.Context) error {
 	n.life.Lock()
 	defer n.life.Unlock()
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	switch {
-	case n.closed:
-		return ErrClosed
-	case n.pr.Load() != nil:
-		return ErrStarted
-	case ctx.Err() != nil:
-		return ctx.Err()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pr, err := n.next(ctx, cancel)
+	if err != nil {
+		return err
 	}
-	if !n.fresh {
-		n.id = newUUID()
-	}
-	pr := newPresence(n, n.id, slices.Clone(n.groups))
-	err := pr.open(ctx)
+	// mu is not held here: a name may have to be looked up.
+	err = pr.open(ctx)
 	if err == nil {
-		n.pr.Store(pr) // who gets the first event finds the node started
+		err = n.attach(pr) // who gets the first event finds the node started
+	}
+	if err == nil {
 		err = pr.announce(ctx)
 	}
 	if err != nil {
 		n.pr.Store(nil)
 		pr.stop()
-		return err
+		if n.isClosed() {
+			err = ErrClosed
+		}
 	}
+	return err
+}
+
+// next makes the presence that is to be started. Close calls abort.
+func (n *Node) next(ctx context.Context, abort func()) (*presence, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.closed:
+		return nil, ErrClosed
+	case n.pr.Load() != nil:
+		return nil, ErrStarted
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	if !n.fresh {
+		n.id = newUUID()
+	}
+	n.abort = abort
+	return newPresence(n, n.id), nil
+}
+
+// attach makes a presence that of the node, with the groups of now.
+func (n *Node) attach(pr *presence) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return ErrClosed
+	}
+	pr.own, pr.status = slices.Clone(n.groups), uint8(len(n.groups))
 	n.fresh = false
+	n.pr.Store(pr)
 	return nil
+}
+
+func (n *Node) isClosed() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.closed
 }
 
 // Stop leaves the network.
@@ -108,6 +142,9 @@ func (n *Node) Close() error {
 	// First of all, so that nothing waits for the application any more.
 	n.mu.Lock()
 	n.closed = true
+	if n.abort != nil {
+		n.abort() // a Start that goes on
+	}
 	n.mu.Unlock()
 	n.inbox.close()
 	n.life.Lock()
@@ -282,6 +319,15 @@ func (n *Node) nameOf(id UUID) string {
 	return hexID(id)[:6]
 }
 
+// parseID reads the digits of a UUID that a node may have.
+func parseID(text []byte) (id UUID, ok bool) {
+	if len(text) != hex.EncodedLen(len(id)) {
+		return id, false
+	}
+	_, err := hex.Decode(id[:], text)
+	return id, err == nil && id != UUID{}
+}
+
 func hexID(id UUID) string { return strings.ToUpper(hex.EncodeToString(id[:])) }
 
 // Peers returns the peers that have entered.
@@ -299,12 +345,8 @@ func (n *Node) GroupPeers(name string) []UUID {
 	if pr == nil {
 		return nil
 	}
-	g := pr.groups.get(name)
-	if g == nil {
-		return nil
-	}
 	var ids []UUID
-	for _, p := range *g.list.Load() {
+	for _, p := range pr.membersOf(pr.groups.get(name)) {
 		ids = append(ids, p.id)
 	}
 	return ids
@@ -346,98 +388,5 @@ func (p *peer) describe() Peer {
 	return Peer{
 		UUID: p.id, Name: p.name, Endpoint: p.at.endpoint, Headers: p.headers,
 		Groups: slices.Sorted(maps.Keys(p.groups)),
-	}
-}
-
-// lost adds the counts of a sender that ends to those of the node.
-func (n *Node) lost(s *sender) {
-	n.dropped.Add(s.close())
-	messages, bytes, _ := s.counts()
-	n.sent.Add(messages)
-	n.sentBytes.Add(bytes)
-}
-
-// Stats returns the counters.
-func (n *Node) Stats() Stats {
-	var s Stats
-	pr := n.pr.Load()
-	if pr == nil {
-		pr = n.leaving.Load()
-	}
-	if pr != nil {
-		// While it is held, no peer moves from its own counters to the node's.
-		pr.mu.Lock()
-		defer pr.mu.Unlock()
-		pr.count(&s)
-	}
-	s.InboxEvents, s.InboxBytes = n.inbox.size()
-	s.Sent += n.sent.Load()
-	s.SentBytes += n.sentBytes.Load()
-	s.Received, s.ReceivedBytes = n.received.Load(), n.receivedBytes.Load()
-	s.Entered, s.Exited = n.enters.Load(), n.exited.Load()
-	s.Dropped, s.Reconnects = n.dropped.Load(), n.reconnects.Load()
-	s.Refused += n.refused.Load()
-	return s
-}
-
-// count adds what the presence and its peers count; mu is held.
-func (pr *presence) count(s *Stats) {
-	s.Peers = len(pr.entered.m)
-	s.Refused += pr.refused()
-	for _, p := range pr.peers {
-		messages, bytes, waiting := p.out.counts()
-		s.Sent += messages
-		s.SentBytes += bytes
-		s.QueuedBytes += waiting
-	}
-}
-
-// refused is what discovery has refused; mu is held.
-func (pr *presence) refused() (n uint64) {
-	if pr.beacon != nil {
-		n += pr.beacon.Refused()
-	}
-	if pr.gossip != nil {
-		n += pr.gossip.Refused()
-	}
-	return n
-}
-
-// Dump writes the state for a person to read.
-func (n *Node) Dump(w io.Writer) error {
-	var b strings.Builder
-	id := n.UUID()
-	fmt.Fprintf(&b, "node %q %s (%s)\n", n.nameOf(id), hexID(id), "fallback "+Version)
-	fmt.Fprintf(&b, "groups: %q\n", n.Groups())
-	if pr := n.pr.Load(); pr == nil {
-		b.WriteString("not started\n")
-	} else {
-		pr.dump(&b)
-	}
-	fmt.Fprintf(&b, "%+v\n", n.Stats())
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func (pr *presence) dump(b *strings.Builder) {
-	pr.mu.Lock()
-	defer pr.mu.Unlock()
-	fmt.Fprintf(b, "listens on %s\n", pr.bound)
-	for _, l := range pr.links {
-		fmt.Fprintf(b, "announced on %s as %s\n", l.Name, l.Addr)
-	}
-	if pr.published != "" {
-		fmt.Fprintf(b, "told the gossip %s\n", pr.published)
-	}
-	peers := slices.SortedFunc(maps.Values(pr.peers), func(a, b *peer) int { return strings.Compare(a.name, b.name) })
-	for _, p := range peers {
-		d := p.describe()
-		state := "entered"
-		if !p.entered {
-			state = "found, has not said HELLO"
-		}
-		_, _, waiting := p.out.counts()
-		fmt.Fprintf(b, "peer %q %s at %s: %s; we are connected to it: %t, it to us: %t; %d bytes wait; groups %q, headers %q\n",
-			d.Name, hexID(d.UUID), d.Endpoint, state, p.dialled, p.in != nil, waiting, d.Groups, d.Headers)
 	}
 }

@@ -56,6 +56,15 @@ func expect(t testing.TB, n *Node, kinds ...Kind) Event {
 	}
 }
 
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}
+
 // meet starts two nodes that know each other.
 func meet(t testing.TB) (a, b *Node) {
 	port := testport.Next()

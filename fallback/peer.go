@@ -2,11 +2,9 @@ package fallback
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/gozyre/zyre/fallback/internal/transport"
@@ -306,8 +304,6 @@ func (p *peer) nextIs(seq uint16) bool {
 	p.want = seq + 1
 	return true
 }
-
-func refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
 // event returns an event about the peer.
 func (p *peer) event(k Kind) Event { return Event{Kind: k, Peer: p.id, Name: p.name} }

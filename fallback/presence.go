@@ -56,6 +56,7 @@ type presence struct {
 	gossip      *gossip.Gossip    // nil: none
 	links       []netif.Link
 	listener    net.Listener
+	deaf        bool               // the listener could not be moved to where the links are
 	bound       string             // its endpoint
 	published   string             // what the gossip was told
 	peers       map[UUID]*peer     // all, candidates too
@@ -79,7 +80,7 @@ type presence struct {
 // know each other in the handshake: they count sequence numbers in full.
 const ownProperty = "X-Gozyre"
 
-func newPresence(n *Node, id UUID, own []string) *presence {
+func newPresence(n *Node, id UUID) *presence {
 	pr := &presence{
 		node:       n,
 		cfg:        &n.cfg,
@@ -91,8 +92,6 @@ func newPresence(n *Node, id UUID, own []string) *presence {
 		callbacks:  make(chan struct{}, maxPeers), // no more than there can be
 		peers:      map[UUID]*peer{},
 		byEndpoint: map[string]*peer{},
-		own:        own,
-		status:     uint8(len(own)),
 		halfOpen:   list.New(),
 		waiting:    map[*inbound]*list.Element{},
 		inbounds:   map[*inbound]struct{}{},
@@ -336,6 +335,7 @@ func (pr *presence) acceptAll() {
 		// Out of descriptors, most likely: what there is goes on.
 		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
 		pr.log.Warn("cannot accept a connection", "error", err)
+		pr.retryListen()
 		select {
 		case <-time.After(delay):
 		case <-pr.ctx.Done():

@@ -41,7 +41,7 @@ func receiver(t testing.TB, sent io.Reader) *inbound {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pr := newPresence(n, n.id, nil)
+	pr := newPresence(n, n.id)
 	p := &peer{pr: pr, id: UUID{1}, at: tcpPlace(netip.MustParseAddrPort("127.0.0.1:2000")), out: newSender(1<<20, &pr.pace), name: "from", want: 0}
 	p.src.entered = true
 	return &inbound{pr: pr, conn: &line{}, peer: p, rd: zmtp.NewReader(sent, rule.MaxMessage)}

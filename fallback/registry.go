@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gozyre/zyre/fallback/internal/transport"
 	"github.com/gozyre/zyre/fallback/internal/zmtp"
 	"github.com/gozyre/zyre/fallback/internal/zre"
 	"github.com/gozyre/zyre/internal/rule"
@@ -269,7 +270,7 @@ func (pr *presence) dialFailed(p *peer, err error) {
 		// It is kept for now: forgotten, it would be dialled at its next beacon.
 		pr.refuse("handshake", p.at.endpoint, err)
 		p.failures = max(p.failures, slowDials)
-	case !refused(err):
+	case !transport.Refused(err):
 	case p.entered && p.in == nil:
 		pr.remove(p, "its process has ended")
 	case stranger && p.failures >= maxRefusals:
@@ -327,6 +328,8 @@ func (pr *presence) require(id UUID, endpoint string, key [32]byte) error {
 	switch {
 	case pr.closing:
 		return ErrNotStarted
+	case !pr.allows(key):
+		return rule.Invalid("peer", hexID(id), "has a key that WithAllowedKeys does not name")
 	case id == pr.id || pr.isOwn(at):
 		return rule.Invalid("endpoint", endpoint, "is that of this node")
 	case pr.peers[id] != nil:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -229,5 +230,63 @@ func TestMembershipsOfAll(t *testing.T) {
 	pr.dropMember(p, "0")
 	if !pr.addMember(p, "0") || pr.memberships != maxMemberships+groupShare {
 		t.Errorf("%d memberships", pr.memberships-maxMemberships)
+	}
+}
+
+// A listener that could not be moved with an address is opened again when it
+// can be.
+func TestListenerThatCameBack(t *testing.T) {
+	n := startNode(t, testConfig("node", testport.Next()))
+	pr := n.pr.Load()
+	pr.mu.Lock()
+	pr.deaf = true
+	pr.listener.Close()
+	pr.mu.Unlock()
+	eventually(t, "it listens", func() bool {
+		conn, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", pr.port))
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+}
+
+// Two nodes of one host may have the same port, each at an address of its own.
+func TestSamePortAtOtherAddresses(t *testing.T) {
+	port, hub := testport.Next(), testport.Endpoint()
+	a, b := testConfig("a", testport.Next()), testConfig("b", testport.Next())
+	a.Endpoint, a.GossipBind = fmt.Sprint("tcp://127.0.0.1:", port), []string{hub}
+	b.Endpoint, b.GossipConnect = fmt.Sprint("tcp://127.0.0.2:", port), []Hub{{Endpoint: hub}}
+	first, second := startNode(t, a), startNode(t, b)
+	expect(t, first, Enter)
+	expect(t, second, Enter)
+}
+
+// While Start waits, for a name to be looked up, the node can be asked, and
+// closed, which ends it.
+func TestCallsWhileStarting(t *testing.T) {
+	cfg := testConfig("", testport.Next())
+	asked := make(chan error, 1)
+	cfg.Logger = slog.New(pausing{"interface chosen", asked})
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan error, 1)
+	go func() { started <- n.Start(t.Context()) }()
+	eventually(t, "it starts", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.abort != nil })
+	err = n.Join("G")
+	if id := n.UUID(); err != nil || n.Name() != hexID(id)[:6] || len(n.Groups()) != 1 {
+		t.Errorf("%v, %s, %q", err, n.Name(), n.Groups())
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- n.Close() }()
+	eventually(t, "it closes", n.isClosed)
+	asked <- nil
+	if err := <-started; !errors.Is(err, ErrClosed) {
+		t.Errorf("Start: %v", err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
 	}
 }

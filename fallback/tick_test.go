@@ -35,7 +35,7 @@ func newTicking(t *testing.T) *ticking {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pr := newPresence(n, n.UUID(), nil)
+	pr := newPresence(n, n.UUID())
 	dialsNobody(pr)
 	n.pr.Store(pr)
 	k := &ticking{t: t, pr: pr}

@@ -76,7 +76,7 @@ func unfinishedCrowd(t *testing.T, n int) (un *unfinished, crowd []*inbound) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pr := newPresence(node, node.UUID(), nil)
+	pr := newPresence(node, node.UUID())
 	for i := range n {
 		near, _ := net.Pipe()
 		p := &peer{pr: pr, done: make(chan struct{}), born: time.Now().Add(time.Duration(i))}

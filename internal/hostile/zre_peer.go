@@ -28,6 +28,7 @@ func Peers() []Attack {
 		)},
 		{"wrong ids", "21", "ELECT and LEADER whose id is empty, short, long, not hex", "drops the peer", drops(wrongIDs(id)...)},
 		{"votes out of the blue", "20, 21", "ELECT and LEADER for strangers, for the victim, for groups that nobody is in", "ignored", votes},
+		{"elections that it wins", "21", "ELECT and LEADER for itself, 2000 times, of one that nothing can be told", "drops the peer", elections},
 		{"extra frames", "5", "frames behind PING, PING-OK, JOIN", "drops the peer", drops(
 			func(*Conn) []byte { return append(Frame(More, Plain(KindPing, 2)), Frame(0, nil)...) },
 			func(*Conn) []byte { return append(Frame(More, Plain(KindPingOK, 2)), Frame(0, Identity(newID()))...) },
@@ -139,6 +140,18 @@ func votes(s *Scene) error {
 		}
 	}
 	return c.Answers()
+}
+
+func elections(s *Scene) error {
+	c, err := s.EnterWith(Mute, s.Group)
+	if err != nil {
+		return err
+	}
+	id := fmt.Sprintf("%X", c.ID)
+	for range 2000 {
+		c.Send(Frame(0, Vote(KindElect, c.Next(), s.Group, id)), Frame(0, Vote(KindLeader, c.Next(), s.Group, id)))
+	}
+	return c.Closed()
 }
 
 func shapes(s *Scene) error {

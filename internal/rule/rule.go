@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -27,9 +29,13 @@ const (
 	MaxString      = 255      // names, groups, endpoints and header names: one length byte on the wire
 	MaxHeaderValue = 64 << 10 // the wire allows 4 GiB; a HELLO that large would be refused by peers
 	MaxHeaders     = 1024
-	MaxMessage     = 64 << 20 // all frames of one message together
+	MaxAllHeaders  = 512 << 10 // together: peers take a HELLO of 1 MiB
+	MaxMessage     = 64 << 20  // all frames of one message together
 	MaxFrames      = 64 << 10
 )
+
+// MinPeerPort is the lowest port that a stranger's word makes a node connect to.
+const MinPeerPort = 1024
 
 // Invalid says that the value of a field is not acceptable, and why.
 func Invalid(field string, value any, why string) error {
@@ -64,6 +70,65 @@ func Group(s string) error { return required("group", s) }
 
 // Endpoint checks the length and bytes of an endpoint, not its address.
 func Endpoint(s string) error { return required("endpoint", s) }
+
+// Hub checks an endpoint of a gossip hub: one to listen on, or to connect to.
+func Hub(s string, listening bool) error {
+	_, err := port(s, listening)
+	return err
+}
+
+// Peers checks an endpoint at which peers are to connect: one to listen on, or
+// one that they are told.
+func Peers(s string, listening bool) error {
+	n, err := port(s, listening)
+	if err == nil && n > 0 {
+		err = PeerPort("port of the endpoint", n)
+	}
+	return err
+}
+
+// port checks what can be told of an endpoint without a network, and returns
+// its TCP port, or 0 if it has none or any will do. Which transports there are
+// beside TCP is the engine's business.
+func port(s string, listening bool) (int, error) {
+	if err := Endpoint(s); err != nil {
+		return 0, err
+	}
+	scheme, address, ok := strings.Cut(s, "://")
+	switch {
+	case !ok || scheme == "" || address == "":
+		return 0, Invalid("endpoint", s, "is none; one looks like tcp://10.0.0.7:6000")
+	case scheme != "tcp":
+		return 0, nil
+	}
+	colon := strings.LastIndexByte(address, ':')
+	if colon <= 0 {
+		return 0, Invalid("endpoint", s, "has no host and port; one looks like tcp://10.0.0.7:6000")
+	}
+	host, number := address[:colon], address[colon+1:]
+	if listening && slices.Contains([]string{"*", "!", "0"}, number) {
+		return 0, nil
+	}
+	if !listening && slices.Contains([]string{"*", "0.0.0.0", "::", "[::]"}, host) {
+		return 0, Invalid("endpoint", s, "has no address that one can connect to")
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil || n <= 0 || n > math.MaxUint16 {
+		return 0, Invalid("endpoint", s, "has no port from 1 to 65535")
+	}
+	return n, nil
+}
+
+// PeerPort checks the TCP port of a node.
+func PeerPort(field string, port int) error {
+	if err := Port(field, port, false); err != nil {
+		return err
+	}
+	if port < MinPeerPort {
+		return Invalid(field, port, fmt.Sprintf("is below %d, where no node connects because a beacon says so", MinPeerPort))
+	}
+	return nil
+}
 
 // Header checks one header.
 func Header(name, value string) error {

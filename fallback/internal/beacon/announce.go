@@ -27,19 +27,24 @@ func (a *Announcer) run() {
 	defer close(a.done)
 	timer := time.NewTimer(delay(0, a.cfg.Interval))
 	defer timer.Stop()
+	look := time.NewTicker(netif.FollowEvery) // whatever the interval of beacons
+	defer look.Stop()
 	looked := time.Now()
-	for n := 1; ; n++ {
+	for n := 1; ; {
+		pace := netif.FollowEvery
 		select {
 		case <-a.stop:
 			return
+		case <-look.C:
 		case <-timer.C:
+			pace = a.announce()
+			timer.Reset(delay(n, a.cfg.Interval))
+			n++
 		}
-		pace := a.announce()
 		if time.Since(looked) >= pace {
 			a.follow()
 			looked = time.Now()
 		}
-		timer.Reset(delay(n, a.cfg.Interval))
 	}
 }
 

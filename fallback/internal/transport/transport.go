@@ -120,14 +120,14 @@ func removeStale(path string) {
 	c, err := net.DialTimeout("unix", path, DialTimeout)
 	if err == nil {
 		c.Close()
-	} else if isRefused(err) {
+	} else if Refused(err) {
 		os.Remove(path)
 	}
 }
 
-// isRefused tells whether nobody listens. Windows has a number of its own for
+// Refused tells of the error of a dial whether nobody listens. Windows has a number of its own for
 // it, which syscall.ECONNREFUSED is not.
-func isRefused(err error) bool {
+func Refused(err error) bool {
 	const windows = syscall.Errno(10061)
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, windows)
 }

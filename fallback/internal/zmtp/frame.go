@@ -6,6 +6,7 @@ package zmtp
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 )
 
 // Flags of a frame.
@@ -51,7 +52,8 @@ func HeaderSize(size int) int {
 }
 
 // ParseHeader reads a frame header at the start of b. ok is false if b is too
-// short to tell. A size of 2^63 and above comes back as ErrTooLarge.
+// short to tell. A size of 2^31 and above comes back as ErrTooLarge: no frame has
+// that, and an int may not.
 func ParseHeader(b []byte) (flags byte, header, size int, ok bool, err error) {
 	if len(b) < 2 {
 		return 0, 0, 0, false, nil
@@ -64,7 +66,7 @@ func ParseHeader(b []byte) (flags byte, header, size int, ok bool, err error) {
 		return 0, 0, 0, false, nil
 	}
 	n := binary.BigEndian.Uint64(b[1:])
-	if n > 1<<62 {
+	if n > math.MaxInt32 {
 		return 0, 0, 0, false, ErrTooLarge
 	}
 	return flags &^ long, MaxHeader, int(n), true, nil

@@ -195,6 +195,7 @@ func TestClaimThatIsProved(t *testing.T) {
 // A goodbye is forged for a peer that is slow to take what it is sent: before
 // that it cannot show that it is there.
 func TestGoodbyeOfABusyPeer(t *testing.T) {
+	t.Parallel()
 	cfg := slowConfig("node", testport.Next())
 	cfg.SendTimeout = time.Hour
 	n := startNode(t, cfg)

@@ -47,6 +47,7 @@ func sendUntilRefused(t *testing.T, from *Node, to UUID, size int) (taken uint64
 // itself alone: its node answers every call, and who sends to it is held back
 // and then told that the peer is gone.
 func TestApplicationThatNeverReads(t *testing.T) {
+	t.Parallel()
 	port := testport.Next()
 	deaf := startNode(t, slowConfig("deaf", port))
 	sender, other := startNode(t, slowConfig("sender", port)), startNode(t, slowConfig("other", port))
@@ -129,6 +130,7 @@ func readInOrder(t *testing.T, n *Node, from UUID) {
 // A peer that shakes hands and then reads nothing is removed when the send
 // timeout is over, and what waited for it is counted and let go.
 func TestPeerThatTakesNothing(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, slowConfig("node", testport.Next()))
 	scene := sceneOf(n)
 	t.Cleanup(scene.Close)
@@ -152,6 +154,7 @@ func TestPeerThatTakesNothing(t *testing.T) {
 // A peer that takes a large message so slowly that between two writes of it, or
 // before the kernel has room for more, the send timeout passes, is not stuck.
 func TestLargeMessageToASlowPeer(t *testing.T) {
+	t.Parallel()
 	cfg := slowConfig("node", testport.Next())
 	cfg.SendTimeout = 600 * time.Millisecond
 	n := startNode(t, cfg)
@@ -195,6 +198,7 @@ func TestStopBeforeTheConnection(t *testing.T) {
 // A peer whose one message takes longer than peers may be silent is alive: it
 // can say nothing else until the message is through.
 func TestMessageOverASlowLink(t *testing.T) {
+	t.Parallel()
 	cfg := slowConfig("node", testport.Next())
 	cfg.Evasive, cfg.Expired = 500*time.Millisecond, time.Second
 	n := startNode(t, cfg)

@@ -233,6 +233,7 @@ func TestStrangersGiveBack(t *testing.T) {
 // A message is not given up because this node's own application does not make
 // room for what came before.
 func TestUnfinishedBehindOurselves(t *testing.T) {
+	t.Parallel()
 	port := testport.Next()
 	cfg := testConfig("receiver", port)
 	cfg.InboxLimit = 1 << 20

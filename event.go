@@ -39,13 +39,12 @@ func (u *UUID) UnmarshalText(text []byte) (err error) {
 func ParseUUID(s string) (UUID, error) {
 	var u UUID
 	digits := strings.NewReplacer("-", "", "{", "", "}", "").Replace(s)
-	if len(digits) != hex.EncodedLen(len(u)) {
-		return UUID{}, rule.Invalid("UUID", s, "is not 32 hex digits")
+	if len(digits) == hex.EncodedLen(len(u)) {
+		if _, err := hex.Decode(u[:], []byte(digits)); err == nil {
+			return u, nil
+		}
 	}
-	if _, err := hex.Decode(u[:], []byte(digits)); err != nil {
-		return UUID{}, rule.Invalid("UUID", s, "is not 32 hex digits")
-	}
-	return u, nil
+	return UUID{}, rule.Invalid("UUID", s, "is not 32 hex digits")
 }
 
 // EventType says what an [Event] is about.

@@ -158,13 +158,6 @@ func (pr *presence) zoned(at place) place {
 	return at
 }
 
-// zonedNow is zoned for those who do not hold mu.
-func (pr *presence) zonedNow(at place) place {
-	pr.mu.Lock()
-	defer pr.mu.Unlock()
-	return pr.zoned(at)
-}
-
 // isOwn tells whether a place is this node's; mu is held.
 func (pr *presence) isOwn(at place) bool {
 	if at.endpoint == pr.bound || at.endpoint == pr.cfg.Advertised {

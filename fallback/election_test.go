@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -168,20 +166,9 @@ func TestLeaderThatLeavesBeforeItIsTold(t *testing.T) {
 		if err := node.Join("G"); err != nil {
 			t.Fatal(err)
 		}
-		enter := func(id UUID, port uint16) *wire {
-			w := newWire(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5000})
-			pr.accept(w)
-			w.say(slices.Concat(
-				hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(id)),
-				hostile.Frame(0, hostile.HelloAt(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), "G").Bytes(1)),
-			))
-			synctest.Wait()
-			return w
-		}
 		leads, tells := UUID{1}, UUID{2}
-		defer enter(leads, 3000).end()
-		w := enter(tells, 3001)
-		defer w.end()
+		callFrom(t, pr, "127.0.0.1", greets(leads, 3000, "G"))
+		w := callFrom(t, pr, "127.0.0.1", greets(tells, 3001, "G"))
 		node.inbox.mu.Lock()
 		node.inbox.limit = 1
 		node.inbox.mu.Unlock()

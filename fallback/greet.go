@@ -18,7 +18,6 @@ func (pr *presence) greet(in *inbound, h *zre.Hello) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	at = pr.zonedNow(at)
 	if pr.cfg.Keys != nil && h.Headers[keyHeader] != key.Encode(in.key) {
 		return nil, errKey
 	}
@@ -79,6 +78,7 @@ func (in *inbound) follows(other *inbound) bool {
 func (pr *presence) tryGreet(in *inbound, h *zre.Hello, at place) (p, rival *peer, pause time.Duration, err error) {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
+	at = pr.zoned(at)
 	p = pr.peers[in.id]
 	switch {
 	case pr.closing:

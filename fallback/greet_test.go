@@ -16,21 +16,36 @@ import (
 
 // caller opens connections to a presence without a network, as one node.
 type caller struct {
+	t  *testing.T
 	pr *presence
 	id UUID
 }
 
 // call opens a connection on which a node says HELLO and whispers a word.
 func (c *caller) call(word string) *wire {
-	w := newWire(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5000})
-	c.pr.accept(w)
-	w.say(slices.Concat(
-		hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(c.id)),
-		hostile.Frame(0, hostile.HelloAt(netip.MustParseAddrPort("127.0.0.1:3000")).Bytes(1)),
-		hostile.Frame(hostile.More, hostile.Plain(byte(zre.KindWhisper), 2)), hostile.Frame(0, []byte(word)),
-	))
+	return callFrom(c.t, c.pr, "127.0.0.1", slices.Concat(greets(c.id, 3000),
+		hostile.Frame(hostile.More, hostile.Plain(byte(zre.KindWhisper), 2)), hostile.Frame(0, []byte(word))))
+}
+
+// callFrom opens a connection from an address and says something.
+func callFrom(t *testing.T, pr *presence, addr string, what []byte) *wire {
+	w := newWire(&net.TCPAddr{IP: net.ParseIP(addr), Port: 5000})
+	t.Cleanup(w.end)
+	pr.accept(w)
+	w.say(what)
 	synctest.Wait()
 	return w
+}
+
+// shaken is what a node says to shake hands.
+func shaken(id UUID) []byte {
+	return slices.Concat(hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(id)))
+}
+
+// greets is what a node says first that is at a port of loopback.
+func greets(id UUID, port uint16, groups ...string) []byte {
+	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
+	return slices.Concat(shaken(id), hostile.Frame(0, hostile.HelloAt(at, groups...).Bytes(1)))
 }
 
 // withoutNetwork is a node that hears and can dial nobody.
@@ -83,7 +98,7 @@ func TestHelloSaysWhere(t *testing.T) {
 				if err := tt.find(node, pr); err != nil {
 					t.Fatal(err)
 				}
-				c := &caller{pr, id}
+				c := &caller{t, pr, id}
 				defer c.call("word").Close()
 				if p, ok := node.Peer(id); !ok || p.Endpoint != tt.want {
 					t.Errorf("it is %+v, not at %s", p, tt.want)
@@ -103,7 +118,7 @@ func TestLaterConnectionCounts(t *testing.T) {
 			node, pr := withoutNetwork(t)
 			defer node.Close()
 
-			c := &caller{pr, UUID{7}}
+			c := &caller{t, pr, UUID{7}}
 			for _, word := range []string{"first", "broken", "broken too", "last"} {
 				defer c.call(word).end()
 			}

@@ -32,7 +32,7 @@ func TestElectionOfOneThatTakesNothing(t *testing.T) {
 				if err := node.Join("G"); err != nil {
 					t.Fatal(err)
 				}
-				c := &caller{pr, UUID{15: 1}} // lower than any other
+				c := &caller{t, pr, UUID{15: 1}} // lower than any other
 				w := c.call("hello")
 				defer w.end()
 				seq := uint16(3)

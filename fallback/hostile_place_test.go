@@ -3,7 +3,6 @@
 package fallback
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -21,22 +20,6 @@ import (
 // endpoint, its connection or its share.
 
 const strangersAddr = "127.6.6.6"
-
-// greets is what a node says first that says it is at a port of loopback.
-func greets(id UUID, port uint16) []byte {
-	return slices.Concat(hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(id)),
-		hostile.Frame(0, hostile.HelloAt(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)).Bytes(1)))
-}
-
-// callFrom opens a connection from an address and says something.
-func callFrom(t *testing.T, pr *presence, addr string, what []byte) *wire {
-	w := newWire(&net.TCPAddr{IP: net.ParseIP(addr), Port: 5000})
-	t.Cleanup(w.end)
-	pr.accept(w)
-	w.say(what)
-	synctest.Wait()
-	return w
-}
 
 // A stranger says that he is where a node is to come, and goes on talking. He
 // can connect from elsewhere alone, and so has to go when it comes.
@@ -57,10 +40,23 @@ func TestEndpointTakenBefore(t *testing.T) {
 	})
 }
 
+// halfBroken is a peer that has whispered a word, and whose connection has just
+// broken. Ours to it is up.
+func halfBroken(t *testing.T, pr *presence, id UUID) *peer {
+	w := (&caller{t, pr, id}).call("word")
+	pr.mu.Lock()
+	p := pr.peers[id]
+	p.dialled, p.greeted = true, true
+	pr.mu.Unlock()
+	time.Sleep(2 * helloInterval)
+	w.end()
+	synctest.Wait()
+	return p
+}
+
 // The connection of a peer has just broken, ours to it is up: a stranger from
 // elsewhere can neither take its place nor have it removed.
 func TestPlaceThatIsFreeForAMoment(t *testing.T) {
-	said := slices.Concat(hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(UUID{1})))
 	for name, more := range map[string][]byte{
 		"HELLO":           hostile.Frame(0, hostile.HelloAt(netip.MustParseAddrPort(strangersAddr+":3000")).Bytes(1)),
 		"any message":     hostile.Frame(0, hostile.Plain(byte(zre.KindPing), 9)),
@@ -70,16 +66,8 @@ func TestPlaceThatIsFreeForAMoment(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				node, pr := withoutNetwork(t)
 				defer node.Close()
-				c := &caller{pr, UUID{1}}
-				w := c.call("word")
-				pr.mu.Lock()
-				p := pr.peers[c.id]
-				p.dialled, p.greeted = true, true
-				pr.mu.Unlock()
-				time.Sleep(2 * helloInterval)
-				w.end()
-				synctest.Wait()
-				callFrom(t, pr, strangersAddr, slices.Concat(said, more))
+				p := halfBroken(t, pr, UUID{1})
+				callFrom(t, pr, strangersAddr, slices.Concat(shaken(p.id), more))
 				time.Sleep(verifyTimeout / 2)
 				p.touch() // it shows that it is there, on its next connection
 				time.Sleep(2 * verifyTimeout)
@@ -102,20 +90,12 @@ func TestPeerThatHasMoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node, pr := withoutNetwork(t)
 		defer node.Close()
-		c := &caller{pr, UUID{1}}
-		w := c.call("word")
-		pr.mu.Lock()
-		pr.peers[c.id].dialled, pr.peers[c.id].greeted = true, true
-		pr.mu.Unlock()
-		time.Sleep(2 * helloInterval)
-		w.end()
-		synctest.Wait()
-		callFrom(t, pr, strangersAddr, slices.Concat(hostile.Greeting(1, "NULL"), hostile.Ready("DEALER", hostile.Identity(c.id)),
-			hostile.Frame(0, hostile.Plain(byte(zre.KindPing), 9))))
+		id := halfBroken(t, pr, UUID{1}).id
+		callFrom(t, pr, strangersAddr, slices.Concat(shaken(id), hostile.Frame(0, hostile.Plain(byte(zre.KindPing), 9))))
 		expect(t, node, Exit)
 		pr.mu.Lock()
 		defer pr.mu.Unlock()
-		if p := pr.peers[c.id]; p == nil || p.greeted {
+		if p := pr.peers[id]; p == nil || p.greeted {
 			t.Error("it is not dialled with a HELLO")
 		}
 	})
@@ -210,7 +190,7 @@ func TestGoodbyeOfABusyPeer(t *testing.T) {
 		for n.Whisper(peer.ID, make([]byte, 10<<10)) == nil {
 		}
 	}()
-	p := n.pr.Load().entered.all()[peer.ID]
+	p := n.pr.Load().entered.get(peer.ID)
 	eventually(t, "it takes nothing", func() bool { return !p.out.stuckSince().IsZero() })
 	begun := time.Now()
 	n.pr.Load().sighted(beacon.Sighting{Beacon: zre.Beacon{UUID: peer.ID}, From: netip.MustParseAddrPort(enter.Addr[len("tcp://"):])})

@@ -48,7 +48,7 @@ func TestMessageAheadOfGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node, pr := withoutNetwork(t)
 		defer node.Close()
-		c := &caller{pr, UUID{1}}
+		c := &caller{t, pr, UUID{1}}
 		w := c.call("first")
 		defer w.end()
 		w.say(slices.Concat(

@@ -125,8 +125,8 @@ func removeStale(path string) {
 	}
 }
 
-// Refused tells of the error of a dial whether nobody listens. Windows has a number of its own for
-// it, which syscall.ECONNREFUSED is not.
+// Refused tells of the error of a dial whether nobody listens. Windows has a
+// number of its own for it, which syscall.ECONNREFUSED is not.
 func Refused(err error) bool {
 	const windows = syscall.Errno(10061)
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, windows)
